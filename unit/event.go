@@ -1,0 +1,177 @@
+package unit
+
+import "time"
+
+// Run identifies one start of a unit. It is unique in one boot of the machine:
+// the epoch of the supervisor that began it in the upper 32 bits, a counter in
+// the lower. It is also the token under which the keeper knows the process.
+type Run uint64
+
+// Epoch is the epoch of the supervisor that began the run.
+func (r Run) Epoch() uint32 { return uint32(r >> 32) }
+
+// Time is a moment on CLOCK_BOOTTIME, in nanoseconds since the machine booted.
+type Time int64
+
+// Sub is the duration from u to t.
+func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
+
+// Add is the moment d after t.
+func (t Time) Add(d time.Duration) Time { return t + Time(d) }
+
+// EventOp says what happened.
+type EventOp uint8
+
+const (
+	// Spawned: the process of Run exists as Pid and execve succeeded.
+	Spawned EventOp = iota + 1
+	// IsReady: Run is ready (a notification, a listening port, a lease).
+	IsReady
+	// Lost: a link's run is no longer ready, Text says why; the arm goes on.
+	Lost
+	// StartFailed: Run did not come to life; Text says why. No process is left.
+	StartFailed
+	// Exited: the main process of Run ended with Status.
+	Exited
+	// Empty: no process of Run is left, and its last output is in the ring.
+	Empty
+	// Noted: Text is the unit's own word on how it is (STATUS=, an address).
+	// An empty Text clears it.
+	Noted
+	// Absent: the unit cannot be on this machine (no such console); Text says
+	// what is missing. The unit is skipped.
+	Absent
+	// TimerFired: the timer Timer with generation Gen ran out.
+	TimerFired
+	// AskStart, AskStop, AskRestart: an operator's wish. With Force, AskStop
+	// also stops the units that need this one.
+	AskStart
+	AskStop
+	AskRestart
+	// AskEnd: the machine is to end as How; Text says who asked.
+	AskEnd
+)
+
+// Event is something that happened. Which fields count depends on Op.
+type Event struct {
+	Op     EventOp
+	Unit   string
+	Run    Run
+	Pid    int
+	Status Status
+	Text   string
+	Timer  Timer
+	Gen    uint32
+	Force  bool
+	How    How
+	// Seq of an event that its source keeps until it is told (by Commit) that
+	// a snapshot holds the consequences; 0: nothing to tell.
+	Seq uint64
+	// Now is when the loop took the event; the loop sets it.
+	Now Time
+}
+
+// Status is a wait status as wait4(2) gives it.
+type Status uint32
+
+// Exit is the exit code, if the process exited.
+func (s Status) Exit() (code int, ok bool) { return int(s>>8) & 0xff, s&0x7f == 0 }
+
+// Signal is the signal that ended the process, if one did.
+func (s Status) Signal() (sig int, ok bool) { return int(s & 0x7f), s&0x7f != 0 }
+
+// Timer names what a timer of a unit is for.
+type Timer uint8
+
+const (
+	StartTimer    Timer = iota // not ready in time
+	StopTimer                  // the stop signal was not obeyed in time
+	KillTimer                  // SIGKILL was not obeyed in time
+	BackOffTimer               // time to try again
+	DeadlineTimer              // an essential unit has waited long enough
+	WaitTimer                  // waiting long enough to be named
+	EndTimer                   // the end as a whole; Unit is empty
+	Timers                     // their number
+)
+
+// How a machine ends.
+type How uint8
+
+const (
+	PowerOff How = iota + 1
+	Reboot
+	Halt
+)
+
+// String is the word of the svc command.
+func (h How) String() string { return word(howWords[:], int(h)) }
+
+var howWords = [...]string{"?", "power-off", "reboot", "halt"}
+
+// ActionOp says what is to be done.
+type ActionOp uint8
+
+const (
+	// Start begins Run. The arm answers with Spawned, IsReady, StartFailed or
+	// Absent.
+	Start ActionOp = iota + 1
+	// Adopt takes over Run, begun by an earlier epoch and still alive. The arm
+	// answers as it would have, had it begun Run itself.
+	Adopt
+	// Stop asks the main process of Run to end (Signal, then SIGCONT); a kind
+	// without a process lets go of what it holds. Answered by Exited and Empty
+	// (by Empty alone where there is no process).
+	Stop
+	// Kill ends every process of Run (cgroup.kill). Answered like Stop.
+	Kill
+	// Release says that nobody waits for Run any more: what the arm keeps for
+	// it (notify socket, empty cgroup) may go.
+	Release
+	// SetTimer asks for TimerFired{Unit, Timer, Gen} at At.
+	SetTimer
+	// Commit says that a snapshot holds everything up to the event Seq of
+	// Unit's Run: its source may forget it.
+	Commit
+	// Say is one line for the console and the log: a transition of Unit from
+	// From to To, or, with From == To, a note about it.
+	Say
+	// EndNow: everything that could be stopped is; the keeper does the rest.
+	EndNow
+)
+
+// Action is something to be done. Which fields count depends on Op.
+type Action struct {
+	Op       ActionOp
+	Unit     *Unit
+	Run      Run
+	Signal   int
+	Timer    Timer
+	Gen      uint32
+	At       Time
+	From, To State
+	Text     string
+	How      How
+	Seq      uint64
+}
+
+// Report is everything that svc status shows of a unit.
+type Report struct {
+	Name        string        `json:"name"`
+	Kind        Kind          `json:"kind"`
+	Description string        `json:"description,omitempty"`
+	State       State         `json:"state"`
+	Up          bool          `json:"up"` // desired
+	Essential   bool          `json:"essential,omitempty"`
+	Since       Time          `json:"since_ns"` // boot time of the last transition
+	Run         Run           `json:"run,omitempty"`
+	Pid         int           `json:"pid,omitempty"`
+	Memory      int64         `json:"memory,omitempty"` // bytes charged to the unit's cgroup or resident
+	Restarts    int           `json:"restarts"`
+	Retry       Time          `json:"retry_ns,omitempty"` // BackOff: when
+	Note        string        `json:"note,omitempty"`     // the unit's own word
+	Why         string        `json:"why,omitempty"`      // why it is not ready
+	Waits       []string      `json:"waits,omitempty"`    // names of what it waits for
+	LastLines   []string      `json:"last_lines,omitempty"`
+	Processes   int           `json:"processes,omitempty"`
+	Uptime      time.Duration `json:"-"`
+}
