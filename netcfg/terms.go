@@ -1,0 +1,333 @@
+package netcfg
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
+	"github.com/insomniacslk/dhcp/rfc1035label"
+)
+
+// terms are what a server offers or grants, checked: nothing in them can harm
+// a route table or a resolv.conf, whoever sent them.
+type terms struct {
+	Addr     netip.Prefix  `json:"addr"` // the address with its prefix length
+	Server   netip.Addr    `json:"server"`
+	Lease    time.Duration `json:"lease"` // forever: without end
+	T1       time.Duration `json:"t1,omitempty"`
+	T2       time.Duration `json:"t2,omitempty"`
+	Routes   []route       `json:"routes,omitempty"` // option 121, else 3
+	DNS      []netip.Addr  `json:"dns,omitempty"`
+	Search   []string      `json:"search,omitempty"` // option 119, else 15
+	NTP      []netip.Addr  `json:"ntp,omitempty"`    // for whoever reads the lease file
+	MTU      int           `json:"mtu,omitempty"`
+	Hostname string        `json:"hostname,omitempty"`
+}
+
+// route leads to To through Via; an unspecified Via means on the link itself.
+type route struct {
+	To  netip.Prefix `json:"to"`
+	Via netip.Addr   `json:"via"`
+}
+
+// isDefault says whether the route leads everywhere.
+func (r route) isDefault() bool { return r.To.Bits() == 0 }
+
+// online says whether the terms bring a default route.
+func (t terms) online() bool {
+	for _, r := range t.Routes {
+		if r.isDefault() {
+			return true
+		}
+	}
+	return false
+}
+
+// What is kept of a list; a packet can name more, no machine needs them.
+const (
+	mostRoutes = 64
+	mostDNS    = 3 // MAXNS of resolv.conf(5)
+	mostSearch = 6
+	mostNTP    = 4
+	leastMTU   = 576 // RFC 2132 5.1 says 68; below 576 nothing works
+	mostMTU    = 65535
+)
+
+// replyKind is what a server said.
+type replyKind uint8
+
+const (
+	offered replyKind = iota + 1
+	acked
+	refused // DHCPNAK
+)
+
+// reply is a packet of a server.
+type reply struct {
+	kind   replyKind
+	xid    uint32
+	server netip.Addr
+	terms  terms // unless refused
+}
+
+// errNotOurs: a well-formed packet for somebody else.
+var errNotOurs = errors.New("not for us")
+
+// parseReply reads a DHCP packet that is meant for mac. Errors other than
+// errNotOurs name what is wrong with an answer to us.
+func parseReply(b []byte, mac net.HardwareAddr) (reply, error) {
+	p, err := dhcpv4.FromBytes(b)
+	if err != nil || p.OpCode != dhcpv4.OpcodeBootReply || string(p.ClientHWAddr) != string(mac) {
+		return reply{}, errNotOurs
+	}
+	r := reply{xid: binary.BigEndian.Uint32(p.TransactionID[:])}
+	switch p.MessageType() {
+	case dhcpv4.MessageTypeOffer:
+		r.kind = offered
+	case dhcpv4.MessageTypeAck:
+		r.kind = acked
+	case dhcpv4.MessageTypeNak:
+		r.kind = refused
+	default:
+		return reply{}, errNotOurs
+	}
+	r.server, _ = netip.AddrFromSlice(p.Options.Get(dhcpv4.OptionServerIdentifier))
+	if !host(r.server) {
+		return reply{}, fmt.Errorf("answer without a server: identifier %v", p.Options.Get(dhcpv4.OptionServerIdentifier))
+	}
+	if r.kind == refused {
+		return r, nil
+	}
+	r.terms, err = parseTerms(p)
+	r.terms.Server = r.server
+	if err != nil {
+		return reply{}, fmt.Errorf("answer of %s: %w", r.server, err)
+	}
+	return r, nil
+}
+
+// parseTerms reads the lease in p. A wrong address, mask or lease time is an
+// error; of anything else what is wrong is left out.
+func parseTerms(p *dhcpv4.DHCPv4) (terms, error) {
+	var t terms
+	o := p.Options
+	addr, ok := netip.AddrFromSlice(p.YourIPAddr.To4())
+	if !ok || !host(addr) {
+		return t, fmt.Errorf("address %v is no address of a host", p.YourIPAddr)
+	}
+	bits, err := prefixLength(addr, o.Get(dhcpv4.OptionSubnetMask))
+	if err != nil {
+		return t, err
+	}
+	t.Addr = netip.PrefixFrom(addr, bits)
+	if bits < 31 && (addr == t.Addr.Masked().Addr() || addr == broadcastOf(t.Addr)) {
+		return t, fmt.Errorf("address %s is the network itself or its broadcast", t.Addr)
+	}
+	t.Lease = seconds(o, dhcpv4.OptionIPAddressLeaseTime)
+	if t.Lease == 0 {
+		return t, errors.New("no lease time")
+	}
+	t.T1 = seconds(o, dhcpv4.OptionRenewTimeValue)
+	t.T2 = seconds(o, dhcpv4.OptionRebindingTimeValue)
+	t.Routes = routes(o, addr)
+	t.DNS = hosts(o, dhcpv4.OptionDomainNameServer, mostDNS)
+	t.NTP = hosts(o, dhcpv4.OptionNTPServers, mostNTP)
+	t.Search = search(o)
+	if b := o.Get(dhcpv4.OptionInterfaceMTU); len(b) == 2 {
+		if mtu := int(binary.BigEndian.Uint16(b)); mtu >= leastMTU && mtu <= mostMTU {
+			t.MTU = mtu
+		}
+	}
+	if name := text(o.Get(dhcpv4.OptionHostName)); isName(name) && len(name) <= 64 {
+		t.Hostname = name
+	}
+	return t, nil
+}
+
+// host says whether a can be the address of one machine on a network.
+func host(a netip.Addr) bool {
+	return a.Is4() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && a.As4()[0] < 240 && a.As4()[0] != 0
+}
+
+// prefixLength is the length of mask; without one, that of the address's
+// class. A mask with holes or of no bits is an error.
+func prefixLength(addr netip.Addr, mask []byte) (int, error) {
+	if mask == nil {
+		ones, _ := net.IP(addr.AsSlice()).DefaultMask().Size()
+		return ones, nil
+	}
+	ones, bits := net.IPMask(mask).Size()
+	if bits != 32 || ones == 0 {
+		return 0, fmt.Errorf("subnet mask %v is none", mask)
+	}
+	return ones, nil
+}
+
+func broadcastOf(p netip.Prefix) netip.Addr {
+	a := p.Addr().As4()
+	v := binary.BigEndian.Uint32(a[:]) | (1<<(32-p.Bits()) - 1)
+	binary.BigEndian.PutUint32(a[:], v)
+	return netip.AddrFrom4(a)
+}
+
+// seconds reads an option of seconds; 0 if there is none.
+func seconds(o dhcpv4.Options, code dhcpv4.OptionCode) time.Duration {
+	b := o.Get(code)
+	if len(b) != 4 {
+		return 0
+	}
+	return time.Duration(binary.BigEndian.Uint32(b)) * time.Second
+}
+
+// hosts reads an option of addresses.
+func hosts(o dhcpv4.Options, code dhcpv4.OptionCode, most int) []netip.Addr {
+	var as []netip.Addr
+	for b := o.Get(code); len(b) >= 4 && len(as) < most; b = b[4:] {
+		if a := netip.AddrFrom4([4]byte(b)); host(a) {
+			as = append(as, a)
+		}
+	}
+	return as
+}
+
+// routes are those of option 121 if it is there and sound: then the routers
+// of option 3 are ignored, RFC 3442. Of those the first is the default route.
+func routes(o dhcpv4.Options, self netip.Addr) []route {
+	if b := o.Get(dhcpv4.OptionClasslessStaticRoute); b != nil {
+		if rs, ok := classless(b, self); ok {
+			return rs
+		}
+	}
+	for _, via := range hosts(o, dhcpv4.OptionRouter, mostRoutes) {
+		if via != self {
+			return []route{{netip.PrefixFrom(netip.IPv4Unspecified(), 0), via}}
+		}
+	}
+	return nil
+}
+
+// classless reads RFC 3442's list: prefix length, as many octets of the
+// destination as it covers, router. It is sound as a whole or not at all.
+func classless(b []byte, self netip.Addr) ([]route, bool) {
+	var rs []route
+	seen := map[netip.Prefix]bool{}
+	for len(b) > 0 {
+		bits := int(b[0])
+		n := (bits + 7) / 8
+		if bits > 32 || len(b) < 1+n+4 {
+			return nil, false
+		}
+		var to [4]byte
+		copy(to[:], b[1:1+n])
+		r := route{netip.PrefixFrom(netip.AddrFrom4(to), bits).Masked(), netip.AddrFrom4([4]byte(b[1+n:]))}
+		b = b[1+n+4:]
+		if (!host(r.Via) && !r.Via.IsUnspecified()) || r.Via == self || seen[r.To] {
+			continue
+		}
+		if r.To.Addr().IsLoopback() || r.To.Addr().IsMulticast() {
+			continue
+		}
+		if seen[r.To] = true; len(rs) < mostRoutes {
+			rs = append(rs, r)
+		}
+	}
+	return rs, true
+}
+
+// search is the list of option 119, else the domain of option 15 (in which
+// some servers put several, with spaces between).
+func search(o dhcpv4.Options) []string {
+	var names []string
+	if b := o.Get(dhcpv4.OptionDNSDomainSearchList); b != nil {
+		if l, err := rfc1035label.FromBytes(b); err == nil {
+			names = l.Labels
+		}
+	}
+	if names == nil {
+		names = strings.Split(text(o.Get(dhcpv4.OptionDomainName)), " ")
+	}
+	var good []string
+	for _, n := range names {
+		if n = strings.TrimSuffix(n, "."); isName(n) && len(good) < mostSearch {
+			good = append(good, n)
+		}
+	}
+	return good
+}
+
+// text is an option's string; some servers end it with zeros.
+func text(b []byte) string { return strings.TrimRight(string(b), "\x00") }
+
+// isName says whether s is a domain name of letters, digits, '-' and '_', RFC
+// 1123 2.1: the only strings of a server that leave this package.
+func isName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// asked are the options that a server is asked for, option 55.
+var asked = dhcpv4.OptionCodeList{
+	dhcpv4.OptionSubnetMask, dhcpv4.OptionRouter, dhcpv4.OptionDomainNameServer,
+	dhcpv4.OptionHostName, dhcpv4.OptionDomainName, dhcpv4.OptionInterfaceMTU,
+	dhcpv4.OptionBroadcastAddress, dhcpv4.OptionNTPServers, dhcpv4.OptionIPAddressLeaseTime,
+	dhcpv4.OptionServerIdentifier, dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue,
+	dhcpv4.OptionDNSDomainSearchList, dhcpv4.OptionClasslessStaticRoute,
+}
+
+// maxMessage is what we take, option 57: a whole Ethernet frame.
+const maxMessage = 1500
+
+// bytes is the DHCP packet of m from the interface with mac. The client
+// identifier is hardware type and MAC, as everybody's: a reservation made for
+// any other system on this machine holds. hostname may be empty.
+func (m message) bytes(mac net.HardwareAddr, hostname string) []byte {
+	p := &dhcpv4.DHCPv4{
+		OpCode:       dhcpv4.OpcodeBootRequest,
+		HWType:       iana.HWTypeEthernet,
+		NumSeconds:   m.secs,
+		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero,
+		ServerIPAddr: net.IPv4zero, GatewayIPAddr: net.IPv4zero,
+		ClientHWAddr: mac,
+		Options:      dhcpv4.Options{},
+	}
+	binary.BigEndian.PutUint32(p.TransactionID[:], m.xid)
+	kind := dhcpv4.MessageTypeRequest
+	if m.discover {
+		kind = dhcpv4.MessageTypeDiscover
+	}
+	p.UpdateOption(dhcpv4.OptMessageType(kind))
+	p.UpdateOption(dhcpv4.OptClientIdentifier(append([]byte{byte(iana.HWTypeEthernet)}, mac...)))
+	p.UpdateOption(dhcpv4.OptMaxMessageSize(maxMessage))
+	p.UpdateOption(dhcpv4.Option{Code: dhcpv4.OptionParameterRequestList, Value: asked})
+	if hostname != "" {
+		p.UpdateOption(dhcpv4.OptHostName(hostname))
+	}
+	if m.ciaddr.IsValid() {
+		p.ClientIPAddr = m.ciaddr.AsSlice()
+	}
+	if m.ask.IsValid() {
+		p.UpdateOption(dhcpv4.OptRequestedIPAddress(m.ask.AsSlice()))
+	}
+	if m.server.IsValid() {
+		p.UpdateOption(dhcpv4.OptServerIdentifier(m.server.AsSlice()))
+	}
+	return p.ToBytes()
+}
