@@ -12,7 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+
+	"hoopy/unit/schema"
 )
 
 // Config is image.toml. The zero value of an optional key means what its
@@ -30,7 +33,7 @@ type Config struct {
 	// is chosen for them.
 	Provides []string
 	// AllModules says that every kernel module is laid; otherwise those that
-	// a pattern of Modules names and what these depend on.
+	// Modules names and what these depend on. See package modules.
 	AllModules bool
 	Modules    []string
 	// RootHash is root's password as crypt(3) writes it; empty means that no
@@ -38,24 +41,12 @@ type Config struct {
 	RootHash string
 	// Cmdline is the kernel's command line; empty is valid.
 	Cmdline string
-	// Compression of the initramfs: zstd, gzip or none. Empty means zstd.
+	// Compression of the initramfs: zstd, gzip or none.
 	Compression string
+	// SkipScripts names packages whose install scripts are not run.
+	SkipScripts []string
 	// Users and Groups give ids to names before any package script asks.
 	Users, Groups map[string]int
-}
-
-// Mistake is one thing that a person wrote and that cannot be meant.
-type Mistake struct {
-	File string
-	Line int // 1-based; 0 means the file as a whole
-	Text string
-}
-
-func (m *Mistake) Error() string {
-	if m.Line == 0 {
-		return m.File + ": " + m.Text
-	}
-	return fmt.Sprintf("%s:%d: %s", m.File, m.Line, m.Text)
 }
 
 // GoArch is the architecture in Go's words.
@@ -66,7 +57,36 @@ func (c *Config) GoArch() string {
 	return "amd64"
 }
 
-// Load reads image.toml. The error joins one *Mistake for each mistake.
+// Keys is the schema of image.toml.
+var Keys = []schema.Key{
+	{Name: "arch", Type: schema.Enum, Words: []string{"x86_64", "aarch64"}, Required: true,
+		Doc: "Alpine's name of the architecture.", Example: `"x86_64"`},
+	{Name: "branch", Type: schema.String, Required: true, Check: checkName,
+		Doc: "The folder of the mirrors: a release or edge.", Example: `"v3.22"`},
+	{Name: "mirrors", Type: schema.List, Required: true, Check: checkMirror,
+		Doc: "Base addresses of Alpine mirrors, asked in this order.", Example: `["https://dl-cdn.alpinelinux.org/alpine"]`},
+	{Name: "repositories", Type: schema.List, Required: true, Check: checkName,
+		Doc: "Folders of the branch; a package comes from the first that has it.", Example: `["main", "community"]`},
+	{Name: "provides", Type: schema.List, Check: checkName,
+		Doc: "Names that the image itself provides, so that no package is chosen for them.", Example: `["initramfs-generator"]`},
+	{Name: "modules", Type: schema.Union, Required: true, Any: []schema.Key{
+		{Type: schema.Enum, Words: []string{"all"}}, {Type: schema.List, Check: checkPattern}},
+		Doc:     "Kernel modules: all of them, or a list of names, shell patterns and folders that end in a slash; what they depend on is added.",
+		Example: `["virtio_*", "ext4"]`},
+	{Name: "root_hash", Type: schema.String, Check: checkHash,
+		Doc: "Root's password as crypt(3) writes it.", Default: "no password opens the account", Example: `"$6$salt$hash"`},
+	{Name: "cmdline", Type: schema.String, Doc: "The kernel's command line.", Default: "empty", Example: `"quiet"`},
+	{Name: "compression", Type: schema.Enum, Words: []string{"zstd", "gzip", "none"},
+		Doc: "Of the initramfs.", Default: "zstd", Example: `"zstd"`},
+	{Name: "skip_scripts", Type: schema.List, Check: checkName,
+		Doc: "Packages whose install scripts are not run.", Example: `["mkinitfs"]`},
+	{Name: "users", Type: schema.Map, Check: checkName,
+		Doc: "Ids of users, given before any package asks.", Example: `{ chrony = "100" }`},
+	{Name: "groups", Type: schema.Map, Check: checkName,
+		Doc: "Ids of groups, given before any package asks.", Example: `{ chrony = "101" }`},
+}
+
+// Load reads image.toml. The error joins one *schema.Mistake for each mistake.
 func Load(file string) (*Config, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -77,78 +97,67 @@ func Load(file string) (*Config, error) {
 
 // Parse reads the text of an image.toml; file is the name for mistakes.
 func Parse(file, text string) (*Config, error) {
-	c := &Config{Compression: "zstd"}
-	if err := decode(file, text, imageKeys, c); err != nil {
+	d, err := schema.Parse(file, text, Keys)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{
+		Arch: d.String("arch"), Branch: d.String("branch"), Mirrors: d.List("mirrors"),
+		Repositories: d.List("repositories"), Provides: d.List("provides"), RootHash: d.String("root_hash"),
+		Cmdline: d.String("cmdline"), Compression: d.String("compression"), SkipScripts: d.List("skip_scripts"),
+		Users: map[string]int{}, Groups: map[string]int{},
+	}
+	if c.Compression == "" {
+		c.Compression = "zstd"
+	}
+	c.Modules, _ = d.Value("modules").([]string)
+	c.AllModules = d.String("modules") == "all"
+	var mistakes []*schema.Mistake
+	for key, to := range map[string]map[string]int{"users": c.Users, "groups": c.Groups} {
+		for name, id := range d.Map(key) {
+			n, err := strconv.ParseUint(id, 10, 31)
+			if err != nil {
+				mistakes = append(mistakes, d.Mistake(key, fmt.Sprintf("%s: %s = %q is no id; write a number as a text", key, name, id)))
+			}
+			to[name] = int(n)
+		}
+	}
+	if err := schema.Join(mistakes); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-var archs = []string{"x86_64", "aarch64"}
-
-// imageKeys is the schema of image.toml.
-var imageKeys = []key[Config]{
-	{"arch", true, "architecture", oneOf(archs, func(c *Config) *string { return &c.Arch })},
-	{"branch", true, "folder of the mirror: v3.22, edge", branch},
-	{"mirrors", true, "base addresses, asked in order", list(mirror, func(c *Config) *[]string { return &c.Mirrors })},
-	{"repositories", true, "folders of the branch, preferred first", list(name, func(c *Config) *[]string { return &c.Repositories })},
-	{"provides", false, "names that need no package", list(name, func(c *Config) *[]string { return &c.Provides })},
-	{"modules", true, `"all", or patterns of module names`, modules},
-	{"root_hash", false, "root's password as crypt(3) writes it", rootHash},
-	{"cmdline", false, "the kernel's command line", word(func(c *Config) *string { return &c.Cmdline })},
-	{"compression", false, "of the initramfs", oneOf([]string{"zstd", "gzip", "none"}, func(c *Config) *string { return &c.Compression })},
-	{"users", false, "ids of users, given before packages ask", ids(func(c *Config) *map[string]int { return &c.Users })},
-	{"groups", false, "ids of groups", ids(func(c *Config) *map[string]int { return &c.Groups })},
-}
-
-func branch(c *Config, v any) string {
-	s, _ := v.(string)
-	if wrong := name(s); wrong != "" {
-		return "write a folder of the mirror: v3.22, edge"
+func checkHash(v any) string {
+	s := v.(string)
+	if !strings.HasPrefix(s, "$") || strings.Count(s, "$") < 3 || strings.ContainsAny(s, ": \n") {
+		return "is no hash; write what openssl passwd -6 prints, never a password"
 	}
-	c.Branch = s
 	return ""
 }
 
-func modules(c *Config, v any) string {
-	if v == "all" {
-		c.AllModules = true
-		return ""
-	}
-	if _, ok := v.([]any); !ok {
-		return `write "all" or a list of module names`
-	}
-	return list(glob, func(c *Config) *[]string { return &c.Modules })(c, v)
-}
-
-func rootHash(c *Config, v any) string {
-	s, ok := v.(string)
-	if !ok || !strings.HasPrefix(s, "$") || strings.Count(s, "$") < 3 || strings.ContainsAny(s, ": \n") {
-		return "write a hash such as openssl passwd -6 makes, never a password"
-	}
-	c.RootHash = s
-	return ""
-}
-
-func mirror(s string) string {
+func checkMirror(v any) string {
+	s := v.(string)
 	for _, scheme := range []string{"https://", "http://", "file:///"} {
 		if strings.HasPrefix(s, scheme) && len(s) > len(scheme) {
 			return ""
 		}
 	}
-	return fmt.Sprintf("%q is no address; write https://…, http://… or file:///…", s)
+	return "is no address; write https://…, http://… or file:///…"
 }
 
-func glob(s string) string {
-	if _, err := filepath.Match(s, ""); err != nil || s == "" || strings.ContainsAny(s, "/ ") {
-		return fmt.Sprintf("%q is no pattern of a module name", s)
+func checkPattern(v any) string {
+	s := v.(string)
+	if s == "" || strings.ContainsAny(s, " \n") || strings.HasPrefix(s, "/") {
+		return "is neither a pattern of module names nor a folder"
 	}
 	return ""
 }
 
-func name(s string) string {
+func checkName(v any) string {
+	s := v.(string)
 	if s == "" || strings.ContainsAny(s, " \t\n/:#") || s[0] == '-' || s[0] == '.' {
-		return fmt.Sprintf("%q is no name", s)
+		return "is no name"
 	}
 	return ""
 }
@@ -161,30 +170,34 @@ func Packages(file string) ([]string, error) {
 		return nil, missing(err, file)
 	}
 	var names []string
-	var errs []error
+	var errs []*schema.Mistake
 	for i, line := range strings.Split(string(text), "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		for _, n := range strings.Fields(line) {
 			if slices.Contains(names, n) {
-				errs = append(errs, &Mistake{filepath.Base(file), i + 1, fmt.Sprintf("%q stands here twice", n)})
+				errs = append(errs, mistake(file, i+1, fmt.Sprintf("%q stands here twice", n)))
 				continue
 			}
 			if strings.ContainsAny(n, ":/\"'") || n[0] == '-' {
-				errs = append(errs, &Mistake{filepath.Base(file), i + 1, fmt.Sprintf("%q is no package name", n)})
+				errs = append(errs, mistake(file, i+1, fmt.Sprintf("%q is no package name", n)))
 				continue
 			}
 			names = append(names, n)
 		}
 	}
 	if len(names) == 0 && len(errs) == 0 {
-		errs = append(errs, &Mistake{filepath.Base(file), 0, "names no package"})
+		errs = append(errs, mistake(file, 0, "names no package"))
 	}
-	return names, errors.Join(errs...)
+	return names, schema.Join(errs)
+}
+
+func mistake(file string, line int, text string) *schema.Mistake {
+	return &schema.Mistake{File: filepath.Base(file), Line: line, Text: text}
 }
 
 func missing(err error, file string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Mistake{filepath.Base(file), 0, "no such file; is this the folder of an image? (-C DIR names another)"}
+		return mistake(file, 0, "no such file; is this the folder of an image? (-C DIR names another)")
 	}
 	return err
 }

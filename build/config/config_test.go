@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,7 +21,7 @@ modules = ["virtio_*", "ext4"]
 cmdline = "quiet"
 
 [users]
-chrony = 100
+chrony = "100"
 `
 
 func TestParse(t *testing.T) {
@@ -33,7 +32,7 @@ func TestParse(t *testing.T) {
 	want := &Config{
 		Arch: "x86_64", Branch: "v3.22", Mirrors: []string{"https://dl-cdn.alpinelinux.org/alpine"},
 		Repositories: []string{"main", "community"}, Modules: []string{"virtio_*", "ext4"},
-		Cmdline: "quiet", Compression: "zstd", Users: map[string]int{"chrony": 100},
+		Cmdline: "quiet", Compression: "zstd", Users: map[string]int{"chrony": 100}, Groups: map[string]int{},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)
@@ -49,18 +48,17 @@ func TestMistakes(t *testing.T) {
 		want     []string
 	}{
 		"unknown":    {"cmdline", "cmdlin", []string{`image.toml:9: unknown key "cmdlin"; did you mean "cmdline"?`}},
-		"far":        {"cmdline", "colour", []string{`image.toml:9: unknown key "colour"`}},
 		"syntax":     {`"quiet"`, `quiet`, []string{`image.toml:9: `}},
-		"arch":       {`"x86_64"`, `"i386"`, []string{`image.toml:2: arch: "i386" is none of x86_64, aarch64`}},
-		"missing":    {`branch = "v3.22"`, ``, []string{`image.toml: key "branch" is missing`}},
-		"type":       {`"v3.22"`, `322`, []string{`image.toml:3: branch: write a folder`}},
-		"list":       {`["main", "community"]`, `"main"`, []string{`image.toml:7: repositories: write a list`}},
-		"mirror":     {`https://`, `gopher://`, []string{`image.toml:4: mirrors: "gopher://`}},
-		"modules":    {`["virtio_*", "ext4"]`, `"none"`, []string{`image.toml:8: modules: write "all" or a list`}},
-		"glob":       {`virtio_*`, `virtio_[`, []string{`image.toml:8: modules: "virtio_[" is no pattern`}},
-		"id":         {`100`, `-1`, []string{`image.toml:11: users: chrony = -1 is no id`}},
-		"password":   {`"quiet"`, "\"quiet\"\nroot_hash = \"secret\"", []string{`image.toml:10: root_hash: write a hash`}},
-		"everything": {"arch = \"x86_64\"\nbranch = \"v3.22\"", "arch = 1\nbranch = 2", []string{`image.toml:2: arch:`, `image.toml:3: branch:`}},
+		"arch":       {`"x86_64"`, `"i386"`, []string{`image.toml:2: arch = "i386" is none of`}},
+		"missing":    {`branch = "v3.22"`, ``, []string{`image.toml: `}},
+		"type":       {`"v3.22"`, `322`, []string{`image.toml:3: branch = 322 is no text`}},
+		"list":       {`["main", "community"]`, `"main"`, []string{`image.toml:7: repositories = "main" is no list`}},
+		"mirror":     {`https://`, `gopher://`, []string{`image.toml:5: mirrors: "gopher://`}},
+		"modules":    {`["virtio_*", "ext4"]`, `"none"`, []string{`image.toml:8: modules = "none"`}},
+		"pattern":    {`virtio_*`, `/virtio`, []string{`image.toml:8: modules: "/virtio" is neither`}},
+		"id":         {`"100"`, `"-1"`, []string{`image.toml:11: users: chrony = "-1" is no id`}},
+		"password":   {`"quiet"`, "\"quiet\"\nroot_hash = \"secret\"", []string{`image.toml:10: root_hash = "secret" is no hash`}},
+		"everything": {"arch = \"x86_64\"\nbranch = \"v3.22\"", "arch = 1\nbranch = 2", []string{`image.toml:2: arch =`, `image.toml:3: branch =`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("image.toml", strings.Replace(good, tc.old, tc.new, 1))
@@ -107,10 +105,10 @@ func TestPackages(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	c := &Config{Arch: "x86_64", Branch: "v3.22", Provides: []string{"initramfs-generator"}}
-	old := &Lock{Users: map[string][2]int{"gone": {100, 101}}, Groups: map[string]int{"gone": 101}}
+	old := &Lock{Users: map[string]int{"gone": 100}, Groups: map[string]int{"gone": 101}}
 	l := NewLock(c, []string{"b", "a"}, old)
 	l.Packages = []Locked{{"a", "1-r0", "Q1aaa=", "main"}, {"b", "2-r0", "Q1bbb=", "community"}}
-	l.Users["chrony"] = [2]int{102, 103}
+	l.Users["chrony"] = 102
 	got, err := ParseLock("packages.lock", l.String())
 	if err != nil {
 		t.Fatal(err)
@@ -127,28 +125,6 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// Every key that the TOML parser saw at the top has a line, and that line
-// holds it.
-func FuzzKeyLines(f *testing.F) {
-	f.Add(good)
-	f.Add("a.b = 1\n'c d' = [\n1,\n] # [\ne = \"\"\"\nx = [\n\"\"\"\n[[t]]\nx = '''a'''\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		var doc map[string]any
-		md, err := toml.Decode(text, &doc)
-		if err != nil || strings.ContainsAny(text, "\r\\") {
-			return
-		}
-		at := keyLines(text)
-		lines := strings.Split(text, "\n")
-		for _, k := range md.Keys() {
-			n := at[k[0]]
-			if n == 0 || !strings.Contains(lines[n-1], k[0]) {
-				t.Fatalf("key %q: line %d of %q", k[0], n, text)
-			}
-		}
-	})
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(good)
 	f.Add("modules = 1\nusers = []\n")
@@ -160,7 +136,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzParseLock(f *testing.F) {
-	f.Add("arch x86_64\nbranch edge\nwant a b\npackage a 1 Q1 main\nuser a 1 2\ngroup a 2\n")
+	f.Add("arch x86_64\nbranch edge\nwant a b\npackage a 1 Q1 main\nuser a 1\ngroup a 2\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		l, err := ParseLock("packages.lock", text)
 		if err != nil {

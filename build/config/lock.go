@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hoopy/unit/schema"
 )
 
 // Lock is packages.lock: what the wanted names resolved to, and the ids that
@@ -22,9 +24,8 @@ type Lock struct {
 	// Provides are the names that the image provided, sorted.
 	Provides []string
 	Packages []Locked
-	// Users maps a name to its uid and gid, Groups to the gid.
-	Users  map[string][2]int
-	Groups map[string]int
+	// Users and Groups map names to ids.
+	Users, Groups map[string]int
 }
 
 // Locked is one package: Hash is the index's checksum of its control part.
@@ -55,8 +56,8 @@ func ReadLock(file string) (*Lock, error) {
 
 // ParseLock reads the text of a lock; file is the name for mistakes.
 func ParseLock(file, text string) (*Lock, error) {
-	l := &Lock{Users: map[string][2]int{}, Groups: map[string]int{}}
-	var errs []error
+	l := &Lock{Users: map[string]int{}, Groups: map[string]int{}}
+	var errs []*schema.Mistake
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		f := strings.Fields(line)
@@ -64,13 +65,13 @@ func ParseLock(file, text string) (*Lock, error) {
 			continue
 		}
 		if right := l.line(f); right != "" {
-			errs = append(errs, &Mistake{file, i + 1, right + "; the build writes this file, delete it to make it anew"})
+			errs = append(errs, mistake(file, i+1, right+"; the build writes this file, delete it to make it anew"))
 		}
 	}
 	if len(errs) == 0 && (l.Arch == "" || l.Branch == "") {
-		errs = append(errs, &Mistake{file, 0, "arch or branch is missing; delete it and the build makes it anew"})
+		errs = append(errs, mistake(file, 0, "arch or branch is missing; delete it and the build makes it anew"))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := schema.Join(errs); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -88,19 +89,16 @@ func (l *Lock) line(f []string) string {
 		l.Provides = append(l.Provides, f[1:]...)
 	case f[0] == "package" && len(f) == 5:
 		l.Packages = append(l.Packages, Locked{f[1], f[2], f[3], f[4]})
-	case f[0] == "user" && len(f) == 4:
-		uid, err1 := strconv.Atoi(f[2])
-		gid, err2 := strconv.Atoi(f[3])
-		if err1 != nil || err2 != nil || uid < 0 || gid < 0 {
-			return fmt.Sprintf("user %s: ids %s %s are no numbers", f[1], f[2], f[3])
+	case (f[0] == "user" || f[0] == "group") && len(f) == 3:
+		id, err := strconv.ParseUint(f[2], 10, 31)
+		if err != nil {
+			return fmt.Sprintf("%s %s: %q is no id", f[0], f[1], f[2])
 		}
-		l.Users[f[1]] = [2]int{uid, gid}
-	case f[0] == "group" && len(f) == 3:
-		gid, err := strconv.Atoi(f[2])
-		if err != nil || gid < 0 {
-			return fmt.Sprintf("group %s: id %s is no number", f[1], f[2])
+		if f[0] == "user" {
+			l.Users[f[1]] = int(id)
+		} else {
+			l.Groups[f[1]] = int(id)
 		}
-		l.Groups[f[1]] = gid
 	default:
 		return fmt.Sprintf("line %q is not understood", strings.Join(f, " "))
 	}
@@ -120,7 +118,7 @@ func (l *Lock) String() string {
 		fmt.Fprintf(&b, "package %s %s %s %s\n", p.Name, p.Version, p.Hash, p.Repository)
 	}
 	for _, n := range slices.Sorted(maps.Keys(l.Users)) {
-		fmt.Fprintf(&b, "user %s %d %d\n", n, l.Users[n][0], l.Users[n][1])
+		fmt.Fprintf(&b, "user %s %d\n", n, l.Users[n])
 	}
 	for _, n := range slices.Sorted(maps.Keys(l.Groups)) {
 		fmt.Fprintf(&b, "group %s %d\n", n, l.Groups[n])
@@ -133,7 +131,7 @@ func (l *Lock) String() string {
 func NewLock(c *Config, want []string, old *Lock) *Lock {
 	l := &Lock{
 		Arch: c.Arch, Branch: c.Branch, Want: sorted(want), Provides: sorted(c.Provides),
-		Users: map[string][2]int{}, Groups: map[string]int{},
+		Users: map[string]int{}, Groups: map[string]int{},
 	}
 	if old != nil {
 		maps.Copy(l.Users, old.Users)
