@@ -91,8 +91,9 @@ type Config struct {
 	// Disks and NICs in the order in which they are plugged.
 	Disks []Disk
 	NICs  []NIC
-	// QMP is the path of the unix socket qemu will listen on for its machine
-	// protocol; empty means none. At most 107 bytes (unix(7)).
+	// QMP is the path of a unix socket on which the caller listens: qemu connects
+	// to it at its start and speaks its machine protocol there, so nobody waits
+	// for a socket to appear. Empty means none. At most 107 bytes (unix(7)).
 	QMP string
 	// Serial is the character device behind ttyS0; empty means "stdio".
 	// "mon:stdio" is for people: Ctrl-A X ends qemu there.
@@ -177,7 +178,7 @@ func (c Config) Args() []string {
 		args = append(args, "-append", c.Cmdline)
 	}
 	if c.QMP != "" {
-		args = append(args, "-qmp", "unix:"+c.QMP+",server=on,wait=off")
+		args = append(args, "-qmp", "unix:"+c.QMP)
 	}
 	for i, n := range c.NICs {
 		args = append(args, n.args(i)...)

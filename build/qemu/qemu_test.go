@@ -21,7 +21,7 @@ func TestArgs(t *testing.T) {
 	}
 	want := strings.Fields(`-machine q35 -accel tcg -nodefaults -display none -no-reboot -m 256 -smp 2
 		-serial stdio -device virtio-rng-pci -kernel vmlinux -initrd initramfs -append CMDLINE
-		-qmp unix:/run/q,server=on,wait=off
+		-qmp unix:/run/q
 		-netdev user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22 -device virtio-net-pci,netdev=n0,id=nic-n0
 		-netdev user,id=wan -device virtio-net-pci,netdev=wan,id=nic-wan,mac=52:54:00:00:00:01
 		-drive if=none,format=raw,id=drive-d0,file=a.img -device virtio-blk-pci,drive=drive-d0,id=d0,serial=A1
