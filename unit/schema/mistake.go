@@ -61,6 +61,9 @@ func Join(all []*Mistake) error {
 // Nearest is the word of words that somebody who wrote word may have meant, or
 // nothing.
 func Nearest(word string, words []string) string {
+	if len(word) < 2 {
+		return ""
+	}
 	best, at := 1+min(2, (len(word)+1)/2), ""
 	for _, w := range words {
 		if d := distance(word, w); d < best {

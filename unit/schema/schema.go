@@ -64,7 +64,7 @@ type Doc struct {
 	path   string // of the place, see places
 	shown  string // of the table, for people: "link.match."
 	values map[string]any
-	places places
+	places *places
 	bad    bool
 }
 
@@ -80,7 +80,7 @@ func Parse(file, text string, keys []Key) (*Doc, error) {
 		}
 		return nil, &Mistake{File: file, Text: oneLine(err.Error())}
 	}
-	w := walk{file: file, places: find(text)}
+	w := walk{file: file, places: &places{text: text}}
 	doc := w.table(tree, keys, "", "")
 	return doc, w.err()
 }

@@ -164,7 +164,8 @@ func FuzzPlaces(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var tree map[string]any
 		md, err := toml.Decode(text, &tree)
-		s := scanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1, places: places{}, counts: map[string]int{}, want: true}
+		s := newScanner(text)
+		s.want = true
 		s.file() // must end, whatever text is
 		if err != nil {
 			return

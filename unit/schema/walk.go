@@ -12,7 +12,7 @@ import (
 // walk carries what the whole walk over one file shares.
 type walk struct {
 	file     string
-	places   places
+	places   *places
 	mistakes []*Mistake
 }
 
