@@ -42,7 +42,8 @@ type State uint8
 const (
 	// Inactive: not asked for, nothing runs. → Waiting.
 	Inactive State = iota
-	// Waiting: asked for; an edge is not met yet. → Starting, Skipped, Inactive.
+	// Waiting: asked for; an edge is not met yet. → Starting, Ready (milestone),
+	// Failed (it needs what does not exist), Inactive.
 	Waiting
 	// Starting: a run has begun and is not ready. → Ready, Stopping, BackOff,
 	// Failed.

@@ -1,0 +1,146 @@
+package supervisor
+
+import (
+	"fmt"
+
+	"hoopy/unit"
+)
+
+// Begin starts what is to run at boot: every unit that is not manual, or in
+// safe mode every essential one, with what those need and want. It returns
+// actions as Step does. After a restore it only adds what the snapshot did not
+// know of.
+func (s *State) Begin(now unit.Time) []unit.Action {
+	s.now, s.actions = now, s.actions[:0]
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		milestone := n.Kind == unit.Milestone
+		if n.state != unit.Inactive || n.Manual || s.safe && !n.Essential && !milestone {
+			continue
+		}
+		n.up = true
+		s.become(i, unit.Waiting, "")
+		for _, e := range n.out {
+			if e.Kind != unit.After && !s.nodes[e.To].up && !s.safe {
+				s.askStart(e.To)
+			}
+		}
+	}
+	s.settle()
+	return s.actions
+}
+
+// reached says whether a milestone's condition holds. devices and online are
+// told by an event.
+func (s *State) reached(i int) bool {
+	switch s.nodes[i].Name {
+	case unit.Devices, unit.Online, unit.Boot:
+		return false
+	case unit.Network:
+		links := 0
+		for k := range s.nodes {
+			if n := &s.nodes[k]; n.Kind == unit.Link && n.Essential {
+				if n.state == unit.Ready {
+					return true
+				}
+				links++
+			}
+		}
+		return links == 0
+	}
+	return s.mayStart(i)
+}
+
+// booted says whether every boot unit is ready, failed or skipped, or held
+// back by one that is. Units after boot do not count. It first looks at the
+// one that said no the last time, so that a boot of n units does not cost n².
+func (s *State) booted(boot int) bool {
+	if s.laggard < len(s.nodes) && s.pending(s.laggard, boot) {
+		return false
+	}
+	for i := range s.nodes {
+		if s.pending(i, boot) {
+			s.laggard = i
+			return false
+		}
+	}
+	return true
+}
+
+func (s *State) pending(i, boot int) bool {
+	return s.nodes[i].Kind != unit.Milestone && s.underWay(i) && !s.after(i, boot)
+}
+
+// after says whether i comes after the node of, directly or not.
+func (s *State) after(i, of int) bool {
+	for _, e := range s.nodes[i].out {
+		if e.To == of || s.after(e.To, of) {
+			return true
+		}
+	}
+	return false
+}
+
+// end begins the end of the machine. Asked again, it ends at once what is
+// still being waited for.
+func (s *State) end(ev unit.Event) {
+	if s.ending != 0 {
+		s.ending = ev.How
+		if s.now.Sub(s.endAt) < unit.WaitNote/2 {
+			return // a key that bounces, a command given twice
+		}
+		for i := range s.nodes {
+			if n := &s.nodes[i]; n.state == unit.Stopping && n.killAt == 0 {
+				s.kill(i, "asked again, killed")
+			}
+		}
+		return
+	}
+	s.ending, s.endedBy, s.endAt = ev.How, ev.Text, s.now
+	s.do(unit.Action{Op: unit.SetTimer, Timer: unit.EndTimer, At: s.now.Add(unit.EndTimeout)})
+	for i := range s.nodes {
+		s.touch(i)
+	}
+}
+
+func (s *State) anyActive() bool {
+	for i := range s.nodes {
+		if s.nodes[i].active() {
+			return true
+		}
+	}
+	return false
+}
+
+// endNow hands over to the keeper, once.
+func (s *State) endNow() {
+	if s.ending == 0 || s.endSent {
+		return
+	}
+	s.endSent = true
+	s.do(unit.Action{Op: unit.EndNow, How: s.ending, Text: s.endedBy})
+}
+
+// Refusal says why a unit may not be stopped without force: these need it.
+type Refusal struct {
+	Unit   string
+	Needed []string
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("unit %s: needed by %s; stop them first, or use --force", r.Unit, list(r.Needed))
+}
+
+// Dependents names the units that a stop of the unit would take down.
+func (s *State) Dependents(name string) (names []string) {
+	i, ok := s.byName[name]
+	if !ok {
+		return nil
+	}
+	for _, e := range s.nodes[i].in {
+		if v := &s.nodes[e.To]; e.Kind == unit.Needs && v.active() && !v.Essential && v.Kind != unit.Milestone {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}

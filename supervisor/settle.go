@@ -1,0 +1,299 @@
+package supervisor
+
+import "hoopy/unit"
+
+// settle looks at every node that was touched until none is left. Each look
+// moves a node at most one state on, and each move touches its neighbours.
+func (s *State) settle() {
+	for {
+		for len(s.queue) > 0 {
+			i := s.queue[0]
+			s.queue = s.queue[1:]
+			s.nodes[i].listed = false
+			s.look(i)
+		}
+		s.queue = s.queue[:0]
+		if i, ok := s.byName[unit.Boot]; ok && s.nodes[i].state == unit.Waiting && s.booted(i) {
+			s.reach(i)
+			continue
+		}
+		if s.ending != 0 && !s.endSent && !s.anyActive() {
+			s.endNow()
+		}
+		return
+	}
+}
+
+// look decides about one node.
+func (s *State) look(i int) {
+	n := &s.nodes[i]
+	switch n.state {
+	case unit.Inactive, unit.Failed, unit.Skipped:
+		if !n.up && n.state != unit.Inactive {
+			s.become(i, unit.Inactive, "")
+		}
+	case unit.Waiting:
+		switch {
+		case !n.up || s.ending != 0:
+			n.up = false
+			s.become(i, unit.Inactive, "")
+		case n.broken != "":
+			s.become(i, unit.Failed, n.broken)
+		case n.Kind == unit.Milestone:
+			if s.reached(i) {
+				s.reach(i)
+			}
+		case s.mayStart(i):
+			s.start(i)
+		}
+	case unit.BackOff:
+		if n.over() {
+			if !n.up || s.ending != 0 {
+				n.up = false
+				s.become(i, unit.Inactive, "")
+			}
+			return
+		}
+		s.maybeStop(i)
+	case unit.Starting, unit.Ready:
+		s.maybeStop(i)
+	case unit.Stopping, unit.Stuck:
+	}
+}
+
+// mayStart says whether no edge holds the node back.
+func (s *State) mayStart(i int) bool {
+	n := &s.nodes[i]
+	if n.dropped {
+		return true
+	}
+	for _, e := range n.out {
+		if s.holds(n, e) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds says whether the edge e of n is unmet.
+func (s *State) holds(n *node, e unit.Edge) bool {
+	on := &s.nodes[e.To]
+	if e.Kind == unit.Needs {
+		if s.safe && n.Essential && !on.up {
+			return false // safe mode does not start it
+		}
+		return on.state != unit.Ready || on.stopping
+	}
+	return s.underWay(e.To)
+}
+
+// underWay says whether the node is still to have its chance: it is up, and
+// neither ready nor known to have failed or to be held back by a failure.
+func (s *State) underWay(i int) bool {
+	n := &s.nodes[i]
+	if !n.up {
+		return false
+	}
+	switch n.state {
+	case unit.Starting, unit.Stopping:
+		return true
+	case unit.Waiting:
+		if n.Name == unit.Network || n.Name == unit.Online {
+			return s.anyLinkUnderWay()
+		}
+		if n.dropped {
+			return true
+		}
+		for _, e := range n.out {
+			if e.Kind == unit.Needs && s.holds(n, e) && !s.underWay(e.To) {
+				return n.Essential // it starts at its deadline all the same
+			}
+		}
+		return true
+	case unit.Inactive, unit.Ready, unit.BackOff, unit.Failed, unit.Skipped, unit.Stuck:
+	}
+	return false
+}
+
+func (s *State) anyLinkUnderWay() bool {
+	for i := range s.nodes {
+		if s.nodes[i].Kind == unit.Link && s.underWay(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// waits names the units whose edges hold the node back.
+func (s *State) waits(i int) []string {
+	n := &s.nodes[i]
+	var names []string
+	for _, e := range n.out {
+		if s.holds(n, e) {
+			names = append(names, s.nodes[e.To].Name)
+		}
+	}
+	if n.Kind == unit.Milestone && len(names) == 0 {
+		switch n.Name {
+		case unit.Network:
+			names = s.names(func(m *node) bool { return m.Kind == unit.Link && m.state != unit.Ready })
+		case unit.Boot:
+			names = s.names(func(m *node) bool { return m.Kind != unit.Milestone && s.underWay(s.byName[m.Name]) })
+		}
+	}
+	return names
+}
+
+func (s *State) names(pick func(*node) bool) (names []string) {
+	for i := range s.nodes {
+		if pick(&s.nodes[i]) {
+			names = append(names, s.nodes[i].Name)
+		}
+	}
+	return names
+}
+
+// start begins a run.
+func (s *State) start(i int) {
+	n := &s.nodes[i]
+	s.runs++
+	n.run = unit.Run(uint64(s.epoch)<<32 | uint64(s.runs))
+	n.main, n.rest = n.Kind.HasProcess(), true
+	n.pid, n.killAt, n.fault, n.note = 0, 0, "", ""
+	s.become(i, unit.Starting, "")
+	s.do(unit.Action{Op: unit.Start, Unit: n.Unit, Run: n.run})
+}
+
+// maybeStop stops the node if it must, once those that come after it have.
+func (s *State) maybeStop(i int) {
+	n := &s.nodes[i]
+	why := ""
+	switch {
+	case s.ending != 0:
+		why = "the machine ends"
+	case !n.up:
+		why = "asked to stop"
+	case n.again:
+		why = "restart"
+	case n.Kind != unit.Milestone && !n.Essential:
+		for _, e := range n.out {
+			if on := &s.nodes[e.To]; e.Kind == unit.Needs && (on.state != unit.Ready || on.stopping) {
+				why, n.again = "lost "+on.Name, true
+				break
+			}
+		}
+	}
+	if why == "" {
+		n.stopping = false
+		return
+	}
+	if !n.stopping {
+		n.stopping = true
+		s.touchBoth(i)
+	}
+	for _, e := range n.in {
+		v := &s.nodes[e.To]
+		if v.active() && (s.ending != 0 || v.stopping || v.state == unit.Stopping ||
+			e.Kind == unit.Needs && !v.Essential && v.Kind != unit.Milestone) {
+			return // it goes first; its end touches this node
+		}
+	}
+	s.beginStop(i, why)
+}
+
+func (s *State) touchBoth(i int) {
+	s.touch(i)
+	for _, e := range s.nodes[i].in {
+		s.touch(e.To)
+	}
+}
+
+// beginStop asks the run to end.
+func (s *State) beginStop(i int, why string) {
+	n := &s.nodes[i]
+	n.killAt = 0
+	switch {
+	case n.over():
+		s.conclude(i)
+	case n.main || !n.Kind.HasProcess():
+		s.become(i, unit.Stopping, why)
+		s.do(unit.Action{Op: unit.Stop, Unit: n.Unit, Run: n.run, Signal: n.StopSignal})
+	default:
+		s.kill(i, why)
+	}
+}
+
+// kill ends every process of the run.
+func (s *State) kill(i int, why string) {
+	n := &s.nodes[i]
+	n.killAt = s.now
+	if n.state != unit.Stopping {
+		s.become(i, unit.Stopping, why)
+	} else {
+		s.note(i, why)
+		s.cancel(i, unit.StopTimer)
+		s.timer(i, unit.KillTimer, n.killAt.Add(unit.KillTimeout))
+	}
+	s.do(unit.Action{Op: unit.Kill, Unit: n.Unit, Run: n.run})
+}
+
+// conclude: the run is over; where to now?
+func (s *State) conclude(i int) {
+	n := &s.nodes[i]
+	if n.run != 0 {
+		s.do(unit.Action{Op: unit.Release, Unit: n.Unit, Run: n.run})
+	}
+	up := s.now.Sub(n.readyAt)
+	if n.readyAt < n.since && n.state != unit.Ready {
+		// Stopping and Stuck do not count as up.
+		up = n.since.Sub(n.readyAt)
+	}
+	if n.readyAt == 0 {
+		up = 0
+	}
+	fault, again := n.fault, n.again
+	n.pid, n.killAt, n.readyAt = 0, 0, 0
+	n.fault, n.again, n.stopping, n.dropped = "", false, false, false
+	switch {
+	case !n.up || s.ending != 0:
+		n.up = false
+		s.become(i, unit.Inactive, fault)
+	case again:
+		n.delay = 0
+		s.become(i, unit.Waiting, "")
+	case fault == "":
+		s.become(i, unit.Waiting, "")
+	case n.Restart == unit.Never && !n.Essential:
+		s.become(i, unit.Failed, fault)
+	default:
+		n.delay = nextDelay(n.delay, up)
+		n.retry = s.now.Add(jitter(n.delay, n.Name, n.restarts))
+		s.become(i, unit.BackOff, fault)
+	}
+}
+
+// askStart is an operator's wish to have the unit, and with it what it needs
+// and wants. Past failures count for nothing then.
+func (s *State) askStart(i int) {
+	if s.ending != 0 {
+		return
+	}
+	n := &s.nodes[i]
+	n.up = true
+	switch n.state {
+	case unit.Inactive, unit.Failed, unit.Skipped, unit.BackOff:
+		if n.state == unit.BackOff && !n.over() {
+			return
+		}
+		n.delay = 0
+		s.become(i, unit.Waiting, "")
+		for _, e := range n.out {
+			on := &s.nodes[e.To]
+			if e.Kind == unit.Needs && !on.active() || e.Kind == unit.Wants && !on.up {
+				s.askStart(e.To)
+			}
+		}
+	case unit.Waiting, unit.Starting, unit.Ready, unit.Stopping, unit.Stuck:
+		s.touch(i)
+	}
+}

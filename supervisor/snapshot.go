@@ -1,0 +1,155 @@
+package supervisor
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"hoopy/unit"
+)
+
+// The snapshot is what a new epoch knows of the last one. It holds no
+// configuration: nodes are found by name, and one whose unit is gone from the
+// configuration is dropped with a word about it.
+
+const snapshotVersion = 1
+
+var errSnapshot = errors.New("snapshot: not readable")
+
+// Append encodes the state after b.
+func (s *State) Append(b []byte) []byte {
+	b = append(b, snapshotVersion, byte(s.ending), flags(s.endSent))
+	b = appendString(b, s.endedBy)
+	b = binary.AppendVarint(b, int64(s.endAt))
+	b = binary.AppendVarint(b, int64(s.bootAt))
+	b = binary.AppendUvarint(b, uint64(len(s.nodes)))
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		b = appendString(b, n.Name)
+		b = append(b, byte(n.state), flags(n.up, n.main, n.rest, n.stopping, n.again, n.dropped))
+		b = binary.AppendUvarint(b, uint64(n.run))
+		for _, v := range [...]int64{int64(n.pid), int64(n.since), int64(n.readyAt), int64(n.killAt),
+			int64(n.retry), int64(n.delay), int64(n.restarts)} {
+			b = binary.AppendVarint(b, v)
+		}
+		for _, v := range [...]string{n.fault, n.why, n.note} {
+			b = appendString(b, v)
+		}
+	}
+	return b
+}
+
+// load fills the state from what Append wrote. On an error the state is as if
+// nothing had been read.
+func (s *State) load(b []byte) error {
+	r := reader{b: b}
+	if r.byte() != snapshotVersion {
+		return errSnapshot
+	}
+	t := *s
+	t.nodes = append([]node(nil), s.nodes...)
+	t.ending = unit.How(r.byte())
+	r.flags(&t.endSent)
+	t.endedBy = r.string()
+	t.endAt, t.bootAt = unit.Time(r.varint()), unit.Time(r.varint())
+	for range r.uvarint() {
+		var n node
+		name := r.string()
+		n.state = unit.State(r.byte())
+		r.flags(&n.up, &n.main, &n.rest, &n.stopping, &n.again, &n.dropped)
+		n.run = unit.Run(r.uvarint())
+		n.pid, n.since, n.readyAt = int(r.varint()), unit.Time(r.varint()), unit.Time(r.varint())
+		n.killAt, n.retry = unit.Time(r.varint()), unit.Time(r.varint())
+		n.delay, n.restarts = time.Duration(r.varint()), int(r.varint())
+		n.fault, n.why, n.note = r.string(), r.string(), r.string()
+		if r.bad || int(n.state) >= len(unit.States) || t.ending > unit.Halt {
+			return errSnapshot
+		}
+		if i, ok := t.byName[name]; ok {
+			was := &t.nodes[i]
+			n.Unit, n.out, n.in, n.broken = was.Unit, was.out, was.in, was.broken
+			t.nodes[i] = n
+		}
+	}
+	if r.bad || len(r.b) != 0 {
+		return errSnapshot
+	}
+	*s = t
+	return nil
+}
+
+func flags(set ...bool) (b byte) {
+	for i, v := range set {
+		if v {
+			b |= 1 << i
+		}
+	}
+	return b
+}
+
+func appendString(b []byte, v string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
+}
+
+// reader takes values off b; after the first that is not there, bad stays set
+// and every value is zero.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) take(n int) []byte {
+	if r.bad || n < 0 || n > len(r.b) {
+		r.bad = true
+		return nil
+	}
+	v := r.b[:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if v := r.take(1); v != nil {
+		return v[0]
+	}
+	return 0
+}
+
+func (r *reader) flags(to ...*bool) {
+	v := r.byte()
+	for i := range to {
+		*to[i] = v&(1<<i) != 0
+	}
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.take(n)
+	if r.bad {
+		return 0
+	}
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.take(n)
+	return v
+}
+
+func (r *reader) string() string {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return ""
+	}
+	return string(r.take(int(n)))
+}

@@ -1,0 +1,215 @@
+package supervisor
+
+import (
+	"slices"
+	"time"
+
+	"hoopy/unit"
+)
+
+// State is everything the supervisor knows. It is not safe for concurrent use:
+// Loop owns it.
+type State struct {
+	nodes  []node
+	byName map[string]int
+	epoch  uint32
+	runs   uint32 // runs begun in this epoch
+	safe   bool   // only essential units are started
+
+	ending  unit.How // 0: not
+	endedBy string
+	endAt   unit.Time // when the end began
+	endSent bool      // EndNow was given
+
+	now     unit.Time
+	actions []unit.Action
+	queue   []int // nodes to look at again; see settle
+	laggard int   // a node that kept the boot milestone waiting, see booted
+	bootAt  unit.Time
+}
+
+// node is one unit as it is now.
+type node struct {
+	*unit.Unit
+	out []unit.Edge // to what this one needs, wants, comes after
+	in  []unit.Edge // from those that do so with this one
+
+	state unit.State
+	up    bool // desired
+
+	run  unit.Run
+	pid  int
+	main bool // the run's main process, or what the arm holds, is there
+	rest bool // processes of the run may be left
+
+	since   unit.Time // of the last transition
+	readyAt unit.Time // of the last time it became ready
+	killAt  unit.Time // SIGKILL was sent; 0: not
+	retry   unit.Time // BackOff ends
+
+	delay    time.Duration // of the last back-off
+	restarts int
+
+	stopping bool   // is to stop as soon as those after it have
+	again    bool   // is to start again once stopped, though it did not fail
+	fault    string // how the run failed; empty: it did not
+	dropped  bool   // unmet edges do not hold this start back
+	listed   bool   // in State.queue
+	broken   string // why it can never start; empty: it can
+
+	why  string // of the current state
+	note string // the unit's own word
+
+	gen [unit.Timers]uint32
+	set [unit.Timers]bool
+}
+
+// NewState is the state of a machine on which nothing runs yet. In safe mode
+// only essential units will be started.
+func NewState(g *unit.Graph, epoch uint32, safe bool) *State {
+	s := &State{
+		nodes:  make([]node, len(g.Units)),
+		byName: make(map[string]int, len(g.Units)),
+		epoch:  epoch,
+		safe:   safe,
+	}
+	for i, u := range g.Units {
+		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i)}
+		s.byName[u.Name] = i
+		if why := g.Broken(i); why != "" {
+			s.nodes[i].broken = why
+		}
+	}
+	s.passLinks(unit.Network)
+	s.passLinks(unit.Online)
+	return s
+}
+
+// passLinks puts a milestone after every link: what it stands for changes with
+// them, and at the end they outlive what needs it.
+func (s *State) passLinks(name string) {
+	m, ok := s.byName[name]
+	if !ok {
+		return
+	}
+	for i := range s.nodes {
+		if n := &s.nodes[i]; n.Kind == unit.Link {
+			n.in = append(slices.Clip(n.in), unit.Edge{To: m, Kind: unit.After})
+			s.nodes[m].out = append(slices.Clip(s.nodes[m].out), unit.Edge{To: i, Kind: unit.After})
+		}
+	}
+}
+
+// active says whether the node holds processes, or whatever else its arm
+// acquired, and so has its place in the stop order.
+func (n *node) active() bool {
+	return n.state == unit.Starting || n.state == unit.Ready || n.state == unit.Stopping ||
+		n.state == unit.BackOff && (n.main || n.rest)
+}
+
+// over says that nothing of the last run is left.
+func (n *node) over() bool { return !n.main && !n.rest }
+
+func (s *State) do(a unit.Action) { s.actions = append(s.actions, a) }
+
+// become is the one place where a unit changes its state.
+func (s *State) become(i int, to unit.State, why string) {
+	n := &s.nodes[i]
+	from := n.state
+	n.state, n.since, n.why = to, s.now, why
+	s.do(unit.Action{Op: unit.Say, Unit: n.Unit, Run: n.run, From: from, To: to, Text: why})
+	s.cancel(i, unit.StartTimer, unit.StopTimer, unit.KillTimer, unit.BackOffTimer, unit.WaitTimer)
+	if to != unit.Waiting {
+		s.cancel(i, unit.DeadlineTimer)
+	}
+	if to == unit.Ready {
+		n.readyAt = s.now
+	}
+	s.rearm(i)
+	s.touch(i)
+	for _, e := range n.out {
+		s.touch(e.To)
+	}
+	s.touchWaiting(i)
+}
+
+// touchWaiting looks again at all that waits for the node, directly or not:
+// what it becomes may decide whether those in between still have a chance.
+func (s *State) touchWaiting(i int) {
+	for _, e := range s.nodes[i].in {
+		v := &s.nodes[e.To]
+		if !v.listed {
+			s.touch(e.To)
+			if v.state == unit.Waiting {
+				s.touchWaiting(e.To)
+			}
+		}
+	}
+}
+
+// rearm sets the timers that belong to the node's state. Every time is counted
+// from a moment in the state, so that it also serves after a restore.
+func (s *State) rearm(i int) {
+	n := &s.nodes[i]
+	switch n.state {
+	case unit.Waiting:
+		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
+		if n.Essential && !n.dropped {
+			s.timer(i, unit.DeadlineTimer, n.since.Add(unit.EssentialDeadline))
+		}
+	case unit.Starting:
+		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
+		s.timer(i, unit.StartTimer, n.since.Add(n.startTimeout()))
+	case unit.Stopping:
+		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
+		if n.killAt != 0 {
+			s.timer(i, unit.KillTimer, n.killAt.Add(unit.KillTimeout))
+		} else {
+			s.timer(i, unit.StopTimer, n.since.Add(n.stopTimeout()))
+		}
+	case unit.BackOff:
+		if n.over() {
+			s.timer(i, unit.BackOffTimer, n.retry)
+		}
+	case unit.Inactive, unit.Ready, unit.Failed, unit.Skipped, unit.Stuck:
+	}
+}
+
+func (n *node) startTimeout() time.Duration {
+	if n.StartTimeout > 0 {
+		return n.StartTimeout
+	}
+	return unit.DefaultStartTimeout
+}
+
+func (n *node) stopTimeout() time.Duration {
+	if n.StopTimeout > 0 {
+		return n.StopTimeout
+	}
+	return unit.DefaultStopTimeout
+}
+
+// timer asks for a timer and gives it a new generation.
+func (s *State) timer(i int, t unit.Timer, at unit.Time) {
+	n := &s.nodes[i]
+	n.gen[t]++
+	n.set[t] = true
+	s.do(unit.Action{Op: unit.SetTimer, Unit: n.Unit, Timer: t, Gen: n.gen[t], At: at})
+}
+
+// cancel makes the timers stale: should they fire, nothing knows them.
+func (s *State) cancel(i int, ts ...unit.Timer) {
+	n := &s.nodes[i]
+	for _, t := range ts {
+		n.gen[t]++
+		n.set[t] = false
+	}
+}
+
+// touch has settle look at the node.
+func (s *State) touch(i int) {
+	if !s.nodes[i].listed {
+		s.nodes[i].listed = true
+		s.queue = append(s.queue, i)
+	}
+}
