@@ -8,14 +8,14 @@ import (
 
 // Begin starts what is to run at boot: every unit that is not manual, or in
 // safe mode every essential one, with what those need and want. It returns
-// actions as Step does. After a restore it only adds what the snapshot did not
-// know of.
+// actions as Step does. After a restore it only adds units that the earlier epoch
+// did not know: one that the operator has stopped stays stopped.
 func (s *State) Begin(now unit.Time) []unit.Action {
 	s.now, s.actions = now, s.actions[:0]
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		milestone := n.Kind == unit.Milestone
-		if n.state != unit.Inactive || n.Manual || s.safe && !n.Essential && !milestone {
+		if n.known || n.state != unit.Inactive || n.Manual || s.safe && !n.Essential && !milestone {
 			continue
 		}
 		n.up = true

@@ -22,6 +22,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	for i := range again.nodes {
 		a, b := again.nodes[i], m.s.nodes[i]
 		a.gen, b.gen, a.set, b.set, a.listed, b.listed = [unit.Timers]uint32{}, [unit.Timers]uint32{}, [unit.Timers]bool{}, [unit.Timers]bool{}, false, false
+		a.known = b.known
 		a.Unit, b.Unit = nil, nil // each made from the same list
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("node %d came back as\n%+v, want\n%+v", i, a, b)
@@ -81,6 +82,16 @@ func TestCrashBetweenStartAndSnapshot(t *testing.T) {
 	if m.live["u"] != run {
 		t.Error("started anew")
 	}
+}
+
+func TestCrashStartsNothingThatWasStopped(t *testing.T) {
+	m := newSim(t, service("u"), service("done", restart(unit.OnFailure))).boot().run(time.Second)
+	m.send(unit.Event{Op: unit.AskStop, Unit: "u"})
+	m.dispatch(unit.Event{Op: unit.Exited, Unit: "done", Run: m.live["done"]})
+	m.later(0, unit.Event{Op: unit.Empty, Unit: "done", Run: m.left["done"]})
+	m.run(time.Second)
+	m.crash(m.s.Append(nil))
+	m.run(time.Minute).want("u inactive", "done inactive")
 }
 
 func TestCrashWhileStopping(t *testing.T) {

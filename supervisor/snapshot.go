@@ -68,6 +68,7 @@ func (s *State) load(b []byte) error {
 		if i, ok := t.byName[name]; ok {
 			was := &t.nodes[i]
 			n.Unit, n.out, n.in, n.broken = was.Unit, was.out, was.in, was.broken
+			n.known = true
 			t.nodes[i] = n
 		}
 	}

@@ -56,6 +56,7 @@ type node struct {
 	dropped  bool   // unmet edges do not hold this start back
 	listed   bool   // in State.queue
 	broken   string // why it can never start; empty: it can
+	known    bool   // an earlier epoch decided about it already
 
 	why  string // of the current state
 	note string // the unit's own word
@@ -117,6 +118,9 @@ func (s *State) become(i int, to unit.State, why string) {
 	n := &s.nodes[i]
 	from := n.state
 	n.state, n.since, n.why = to, s.now, why
+	if to == unit.Ready && why == "" {
+		why = n.note
+	}
 	s.do(unit.Action{Op: unit.Say, Unit: n.Unit, Run: n.run, From: from, To: to, Text: why})
 	s.cancel(i, unit.StartTimer, unit.StopTimer, unit.KillTimer, unit.BackOffTimer, unit.WaitTimer)
 	if to != unit.Waiting {
