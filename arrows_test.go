@@ -1,0 +1,125 @@
+// Package hoopy_test holds what is true of the whole tree: which package may
+// import which.
+package hoopy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// arrows lists, for each package of ours, the packages of ours that it may
+// import. "x/..." stands for x and all below it. What is not listed may not
+// exist: a new package says first where it belongs.
+var arrows = map[string][]string{
+	"hoopy/kmsg":          {},
+	"hoopy/keeper":        {"hoopy/kmsg"},
+	"hoopy/keeper/rescue": {},
+	"hoopy/unit/schema":   {},
+	"hoopy/unit":          {"hoopy/unit/schema"},
+	"hoopy/supervisor":    {"hoopy/unit"},
+	"hoopy/control":       {"hoopy/unit"},
+	"hoopy/process/...":   {"hoopy/process/...", "hoopy/keeper", "hoopy/unit"},
+	"hoopy/netcfg":        {"hoopy/unit"},
+	"hoopy/devices/...":   {"hoopy/devices/..."},
+	"hoopy/acpi":          {},
+	"hoopy/cmd/svc":       {"hoopy/control", "hoopy/unit", "hoopy/unit/schema"},
+	"hoopy/cmd/init": {"hoopy/acpi", "hoopy/control", "hoopy/devices", "hoopy/keeper", "hoopy/keeper/rescue", "hoopy/kmsg",
+		"hoopy/netcfg", "hoopy/process/...", "hoopy/supervisor", "hoopy/unit", "hoopy/unit/schema"},
+	"hoopy/build/...": {"hoopy/build/...", "hoopy/devices/modindex", "hoopy/unit", "hoopy/unit/schema"},
+	"hoopy/root":      {},
+	"hoopy/e2e/...":   {"hoopy/e2e/...", "hoopy/build/...", "hoopy/control", "hoopy/unit"},
+}
+
+// keeperMay is everything that the package keeper may import.
+var keeperMay = []string{"golang.org/x/sys/unix", "hoopy/kmsg", "os", "os/signal", "syscall"}
+
+// heavy may not be linked into /init: each costs more than what it would give.
+var heavy = []string{"net/http", "crypto/tls", "text/template", "html/template", "log/slog", "os/exec"}
+
+func list(t *testing.T, args ...string) (pkgs []pkg) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, &stderr)
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	if len(pkgs) == 0 {
+		t.Fatalf("go list %v names no package", args)
+	}
+	return pkgs
+}
+
+func covers(pattern, path string) bool {
+	if base, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == base || strings.HasPrefix(path, base+"/")
+	}
+	return pattern == path
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range list(t, "-tags=linux", "./...") {
+		if p.ImportPath == "hoopy" {
+			continue
+		}
+		var may []string
+		known := false
+		for from, to := range arrows {
+			if covers(from, p.ImportPath) {
+				known = true
+				may = append(may, to...)
+			}
+		}
+		if !known {
+			t.Errorf("%s has no line in the table of arrows", p.ImportPath)
+		}
+		for _, imp := range p.Imports {
+			ours := imp == "hoopy" || strings.HasPrefix(imp, "hoopy/")
+			if ours && !slices.ContainsFunc(may, func(m string) bool { return covers(m, imp) }) {
+				t.Errorf("%s imports %s: no arrow goes there", p.ImportPath, imp)
+			}
+			outside := strings.HasPrefix(p.ImportPath, "hoopy/build") || strings.HasPrefix(p.ImportPath, "hoopy/e2e")
+			if imp == "os/exec" && !outside {
+				t.Errorf("%s imports os/exec: nobody but the keeper starts and waits for processes", p.ImportPath)
+			}
+		}
+	}
+}
+
+func TestKeeperImportsFivePackages(t *testing.T) {
+	for _, imp := range list(t, "./keeper")[0].Imports {
+		if !slices.Contains(keeperMay, imp) {
+			t.Errorf("keeper imports %s; it may import only %v", imp, keeperMay)
+		}
+	}
+}
+
+func TestInitIsLean(t *testing.T) {
+	for _, dep := range list(t, "./cmd/init")[0].Deps {
+		if slices.Contains(heavy, dep) {
+			t.Errorf("/init links %s", dep)
+		}
+	}
+}
