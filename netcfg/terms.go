@@ -39,16 +39,6 @@ type route struct {
 // isDefault says whether the route leads everywhere.
 func (r route) isDefault() bool { return r.To.Bits() == 0 }
 
-// online says whether the terms bring a default route.
-func (t terms) online() bool {
-	for _, r := range t.Routes {
-		if r.isDefault() {
-			return true
-		}
-	}
-	return false
-}
-
 // What is kept of a list; a packet can name more, no machine needs them.
 const (
 	mostRoutes = 64

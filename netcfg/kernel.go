@@ -1,0 +1,345 @@
+package netcfg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// iface is an interface as it is now.
+type iface struct {
+	index    int
+	name     string
+	mac      net.HardwareAddr
+	driver   string // empty: it has no device (veth, bridge)
+	up       bool   // IFF_UP
+	carrier  bool   // IFF_LOWER_UP: the cable, not the intention
+	mtu      int
+	loopback bool
+	port     bool // of a bridge or bond: its addresses are the master's
+}
+
+// kernel is what the arm asks of Linux. Every call is bounded by callTimeout.
+type kernel interface {
+	ifaces() ([]iface, error)
+	up(index int) error
+	setMTU(index, mtu int) error
+	hasAddr(index int, a netip.Addr) bool
+	// addAddr adds or renews the address with its broadcast. The kernel takes
+	// it off by itself when left has passed.
+	addAddr(index int, p netip.Prefix, left time.Duration) error
+	delAddr(index int, p netip.Prefix) error
+	addRoute(index int, r installed) error
+	delRoute(index int, r installed) error
+	// openRaw gives a socket for DHCP on an interface without an address:
+	// what is sent goes to everybody, what is read came to port 68.
+	openRaw(i iface) (conn, error)
+	// openUDP gives a socket from port 68 of source to port 67 of server.
+	openUDP(i iface, source, server netip.Addr) (conn, error)
+	hostname() string
+	setHostname(name string) error
+}
+
+// conn carries DHCP packets, one a call. Close ends a read that waits.
+type conn interface {
+	Read(b []byte) (int, error)
+	// Send sends b from source, which may be invalid on a raw one: 0.0.0.0.
+	Send(b []byte, source netip.Addr) error
+	Close() error
+}
+
+// installed is a route as we put it: enough to take exactly it away again.
+type installed struct {
+	route
+	Source netip.Addr
+	Metric int
+	Onlink bool // Via is outside of the link's own network
+}
+
+const (
+	callTimeout = 10 * time.Second
+	protoDHCP   = unix.RTPROT_DHCP
+)
+
+// linux is the kernel of this machine.
+type linux struct {
+	sys string // where sysfs is
+	nl  *netlink.Handle
+}
+
+func newLinux(sys string) (*linux, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("rtnetlink: %w", err)
+	}
+	if err := h.SetSocketTimeout(callTimeout); err != nil {
+		h.Close()
+		return nil, fmt.Errorf("rtnetlink: %w", err)
+	}
+	return &linux{sys, h}, nil
+}
+
+// dumpTries is how often a dump is asked for again that a change of the
+// interfaces cut across.
+const dumpTries = 10
+
+func (k *linux) ifaces() ([]iface, error) {
+	var links []netlink.Link
+	var err error
+	for range dumpTries {
+		if links, err = k.nl.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("interfaces: %w", err)
+	}
+	list := make([]iface, 0, len(links))
+	for _, l := range links {
+		a := l.Attrs()
+		list = append(list, iface{
+			index: a.Index, name: a.Name, mac: a.HardwareAddr, mtu: a.MTU,
+			driver:   driver(k.sys, a.Name),
+			up:       a.RawFlags&unix.IFF_UP != 0,
+			carrier:  a.RawFlags&(unix.IFF_UP|unix.IFF_LOWER_UP) == unix.IFF_UP|unix.IFF_LOWER_UP,
+			loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
+			port:     a.MasterIndex != 0,
+		})
+	}
+	return list, nil
+}
+
+// driver is the name of the kernel's driver of an interface; empty if it has
+// no device.
+func driver(sys, name string) string {
+	to, err := os.Readlink(filepath.Join(sys, "class/net", name, "device/driver"))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(to)
+}
+
+// byIndex is a link that is known by its index alone.
+func byIndex(index int) netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
+}
+
+func (k *linux) up(index int) error { return k.nl.LinkSetUp(byIndex(index)) }
+
+func (k *linux) setMTU(index, mtu int) error { return k.nl.LinkSetMTU(byIndex(index), mtu) }
+
+func (k *linux) hasAddr(index int, a netip.Addr) bool {
+	var list []netlink.Addr
+	var err error
+	for range dumpTries {
+		if list, err = k.nl.AddrList(byIndex(index), netlink.FAMILY_V4); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	for _, l := range list {
+		if b, ok := netip.AddrFromSlice(l.IP.To4()); ok && a == b {
+			return true
+		}
+	}
+	return false
+}
+
+func address(p netip.Prefix, left time.Duration) *netlink.Addr {
+	a := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}}
+	if p.Bits() < 31 {
+		a.Broadcast = broadcastOf(p).AsSlice()
+	}
+	// 0 would mean for ever to the library; forever is 0xffffffff to the kernel.
+	a.ValidLft = int(max(left/time.Second, 1))
+	a.PreferedLft = a.ValidLft
+	return a
+}
+
+func (k *linux) addAddr(index int, p netip.Prefix, left time.Duration) error {
+	return k.nl.AddrReplace(byIndex(index), address(p, left))
+}
+
+func (k *linux) delAddr(index int, p netip.Prefix) error {
+	return gone(k.nl.AddrDel(byIndex(index), address(p, forever)), unix.EADDRNOTAVAIL)
+}
+
+func (k *linux) route(index int, r installed) *netlink.Route {
+	to := &netlink.Route{
+		LinkIndex: index, Priority: r.Metric, Protocol: protoDHCP, Family: netlink.FAMILY_V4,
+		Dst: &net.IPNet{IP: r.To.Addr().AsSlice(), Mask: net.CIDRMask(r.To.Bits(), 32)},
+		Src: r.Source.AsSlice(),
+	}
+	if r.Via.IsUnspecified() {
+		to.Scope = netlink.SCOPE_LINK
+		return to
+	}
+	to.Gw = r.Via.AsSlice()
+	if r.Onlink {
+		to.Flags = int(netlink.FLAG_ONLINK)
+	}
+	return to
+}
+
+func (k *linux) addRoute(index int, r installed) error {
+	return k.nl.RouteReplace(k.route(index, r))
+}
+
+func (k *linux) delRoute(index int, r installed) error {
+	return gone(k.nl.RouteDel(k.route(index, r)), unix.ESRCH)
+}
+
+// gone is err, unless it says that what was to be removed is not there: the
+// kernel takes routes away with their address, addresses with their interface.
+func gone(err error, was error) error {
+	if errors.Is(err, was) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// rawConn is the packet socket.
+type rawConn struct {
+	*packet.Conn
+	buf [2048]byte
+}
+
+var everybody = &packet.Addr{HardwareAddr: net.HardwareAddr{255, 255, 255, 255, 255, 255}}
+
+func (k *linux) openRaw(i iface) (conn, error) {
+	filter, err := bpf.Assemble(toClient)
+	if err != nil {
+		return nil, fmt.Errorf("packet filter: %w", err)
+	}
+	c, err := packet.Listen(&net.Interface{Index: i.index, Name: i.name}, packet.Datagram, unix.ETH_P_IP,
+		&packet.Config{Filter: filter})
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil, fmt.Errorf("the kernel has no packet sockets (module af_packet): %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("packet socket: %w", err)
+	}
+	return &rawConn{Conn: c}, nil
+}
+
+func (c *rawConn) Read(b []byte) (int, error) {
+	for {
+		n, _, err := c.ReadFrom(c.buf[:])
+		if err != nil {
+			return 0, err
+		}
+		if payload, ok := unframe(c.buf[:n]); ok {
+			return copy(b, payload), nil
+		}
+	}
+}
+
+func (c *rawConn) Send(b []byte, source netip.Addr) error {
+	if err := c.SetWriteDeadline(time.Now().Add(callTimeout)); err != nil {
+		return err
+	}
+	_, err := c.WriteTo(frame(b, source), everybody)
+	return err
+}
+
+// udpConn is the socket of an address that is ours: the kernel finds the way
+// and the neighbour.
+type udpConn struct {
+	*net.UDPConn
+	server netip.AddrPort
+}
+
+func (k *linux) openUDP(i iface, source, server netip.Addr) (conn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
+		var err error
+		if e := rc.Control(func(fd uintptr) {
+			err = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+				unix.BindToDevice(int(fd), i.name))
+		}); e != nil {
+			return e
+		}
+		return err
+	}}
+	c, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(source, clientPort).String())
+	if err != nil {
+		return nil, err
+	}
+	return &udpConn{c.(*net.UDPConn), netip.AddrPortFrom(server, serverPort)}, nil
+}
+
+func (c *udpConn) Send(b []byte, _ netip.Addr) error {
+	if err := c.SetWriteDeadline(time.Now().Add(callTimeout)); err != nil {
+		return err
+	}
+	_, err := c.WriteToUDPAddrPort(b, c.server)
+	return err
+}
+
+func (k *linux) hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+func (k *linux) setHostname(name string) error { return unix.Sethostname([]byte(name)) }
+
+// Lo brings the loopback interface up; the kernel gives it 127.0.0.1/8, and
+// ::1/128 once it knows IPv6.
+func Lo() error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("lo: rtnetlink: %w", err)
+	}
+	defer h.Close()
+	if err := h.SetSocketTimeout(callTimeout); err != nil {
+		return fmt.Errorf("lo: rtnetlink: %w", err)
+	}
+	if err := h.LinkSetUp(byIndex(1)); err != nil { // LOOPBACK_IFINDEX
+		return fmt.Errorf("lo: %w", err)
+	}
+	return nil
+}
+
+// watch calls changed after every change of an interface, and when changes
+// may have been missed, until ctx ends or the socket breaks.
+func watch(ctx context.Context, changed func()) error {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	if err != nil {
+		return fmt.Errorf("watching interfaces: %w", err)
+	}
+	stop := context.AfterFunc(ctx, s.Close)
+	defer func() {
+		if stop() {
+			s.Close()
+		}
+	}()
+	// The default of 208 KiB is a few hundred containers coming up at once.
+	// Without CAP_NET_ADMIN it stays; then ENOBUFS makes us look again.
+	_ = s.SetReceiveBufferSize(1<<20, true)
+	changed() // listen first, then look
+	for {
+		_, _, err := s.Receive()
+		switch {
+		case err == nil || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+			changed()
+		case ctx.Err() != nil:
+			return nil
+		default:
+			return fmt.Errorf("watching interfaces: %w", err)
+		}
+	}
+}
