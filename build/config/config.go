@@ -113,6 +113,11 @@ func Parse(file, text string) (*Config, error) {
 	c.Modules, _ = d.Value("modules").([]string)
 	c.AllModules = d.String("modules") == "all"
 	var mistakes []*schema.Mistake
+	for key, list := range map[string][]string{"mirrors": c.Mirrors, "repositories": c.Repositories} {
+		if len(list) == 0 {
+			mistakes = append(mistakes, d.Mistake(key, key+" is empty; name one at least"))
+		}
+	}
 	for key, to := range map[string]map[string]int{"users": c.Users, "groups": c.Groups} {
 		for name, id := range d.Map(key) {
 			n, err := strconv.ParseUint(id, 10, 31)

@@ -23,6 +23,7 @@ type Lock struct {
 	Want []string
 	// Provides are the names that the image provided, sorted.
 	Provides []string
+	// Packages are in the order in which they are installed.
 	Packages []Locked
 	// Users and Groups map names to ids.
 	Users, Groups map[string]int
@@ -113,8 +114,7 @@ func (l *Lock) String() string {
 	if len(l.Provides) > 0 {
 		fmt.Fprintf(&b, "provides %s\n", strings.Join(sorted(l.Provides), " "))
 	}
-	packages := slices.SortedFunc(slices.Values(l.Packages), func(a, b Locked) int { return strings.Compare(a.Name, b.Name) })
-	for _, p := range packages {
+	for _, p := range l.Packages {
 		fmt.Fprintf(&b, "package %s %s %s %s\n", p.Name, p.Version, p.Hash, p.Repository)
 	}
 	for _, n := range slices.Sorted(maps.Keys(l.Users)) {

@@ -1,0 +1,119 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"hoopy/build/apk"
+)
+
+// mirrorLimit bounds the wait for the mirrors' answers, all asked at once.
+const mirrorLimit = 5 * time.Second
+
+// place is the address of a repository on a mirror.
+func (b *builder) place(mirror, repository string) string {
+	return strings.TrimRight(mirror, "/") + "/" + b.config.Branch + "/" + repository
+}
+
+// ask returns the mirrors that answer, in the order of image.toml. A mirror
+// that is there but has no such branch is an error: a typing mistake must not
+// turn into an image of something else.
+func (b *builder) ask(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, mirrorLimit)
+	defer cancel()
+	answers := make([]error, len(b.config.Mirrors))
+	missing := make([]bool, len(b.config.Mirrors))
+	var all sync.WaitGroup
+	for i, m := range b.config.Mirrors {
+		all.Go(func() {
+			missing[i], answers[i] = head(ctx, b.place(m, b.config.Repositories[0])+"/"+b.config.Arch+"/APKINDEX.tar.gz")
+		})
+	}
+	all.Wait()
+	var good []string
+	for i, m := range b.config.Mirrors {
+		switch {
+		case missing[i]:
+			return nil, fmt.Errorf("mirror %s: has no %s/%s for %s", m, b.config.Branch, b.config.Repositories[0], b.config.Arch)
+		case answers[i] == nil:
+			good = append(good, m)
+		}
+	}
+	return good, nil
+}
+
+// head asks for a file without fetching it.
+func head(ctx context.Context, address string) (missing bool, err error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false, err
+	}
+	if u.Scheme == "file" {
+		_, err := os.Stat(u.Path)
+		return os.IsNotExist(err), err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("answers %s", resp.Status)
+	}
+	return resp.StatusCode == http.StatusNotFound, err
+}
+
+// offline says whether the cache holds the indexes and, by them, every package
+// of the lock: then no mirror is needed.
+func (b *builder) offline(ctx context.Context, keys *apk.Keys) bool {
+	lock, err := b.committed()
+	if err != nil || lock == nil {
+		return false
+	}
+	s := &sources{}
+	if err := b.openAlpine(ctx, s, keys, nil); err != nil {
+		return false
+	}
+	pkgs, err := locked(lock, s.repos)
+	if err != nil {
+		return false
+	}
+	for _, p := range pkgs {
+		if !b.cache.Cached(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// openAlpine opens Alpine's repositories on the mirrors that answered; with
+// none, from the cache.
+func (b *builder) openAlpine(ctx context.Context, s *sources, keys *apk.Keys, mirrors []string) error {
+	o := apk.FetchOptions{Note: b.Note}
+	if o.Offline = len(mirrors) == 0; o.Offline {
+		mirrors, o.Note = b.config.Mirrors, nil
+	}
+	for _, name := range b.config.Repositories {
+		o.Mirrors = nil
+		for _, m := range mirrors[1:] {
+			o.Mirrors = append(o.Mirrors, b.place(m, name))
+		}
+		r, err := apk.OpenRepo(ctx, b.place(mirrors[0], name), b.config.Arch, keys, b.cache, o)
+		if err != nil {
+			return err
+		}
+		s.repos = append(s.repos, r)
+	}
+	s.describe("Alpine " + b.config.Branch + " (" + strings.Join(b.config.Repositories, ", ") + ")")
+	return nil
+}

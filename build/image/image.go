@@ -1,0 +1,191 @@
+// Package image makes a bootable kernel and initramfs from a folder that
+// describes them.
+//
+// # What goes in
+//
+// The folder holds image.toml, packages, packages.lock (package config),
+// keys/ (who may sign packages), root/ (files as they are to boot), cmd/
+// (programs of its Go module: init and svc at least) and VERSION.
+//
+// # What comes out
+//
+// In Options.Out: vmlinuz, initramfs and manifest, which lists every entry of
+// the image. They are written beside and renamed when all of them are whole,
+// so a build that fails leaves the last good ones.
+//
+// # The archive
+//
+// Four frames, each compressed by itself and padded to 4 bytes; the kernel
+// unpacks one after the other:
+//
+//  1. /init and the device nodes that a Go program needs before main;
+//  2. busybox and the libraries it needs, for a shell when the rest is lost;
+//  3. packages and kernel modules;
+//  4. root/, our programs, and as the very last entry /.hoopy/complete, whose
+//     absence tells /init that the archive was cut off or did not fit.
+//
+// No path but directories stands in two frames, so none overwrites another's
+// file (the kernel would write through hard links), and hard links are made
+// within a frame only. Frames 2 and 3 change with the packages alone and come
+// from the cache otherwise, which is why a change under root/ is quick.
+//
+// # Same in, same out
+//
+// Nothing of the host gets into the image: owners are root's or those of the
+// packages, modes come from packages or from the one bit that git keeps, times
+// from packages or from one epoch, order is that of names.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"hoopy/build/apk"
+	"hoopy/build/config"
+)
+
+// Options says what to build. Dir, Out and Cache are required.
+type Options struct {
+	// Dir is the folder that describes the image.
+	Dir string
+	// Out receives vmlinuz, initramfs and manifest.
+	Out string
+	// Cache keeps packages, frames and programs. It can be deleted at any time.
+	Cache string
+	// Release compresses as hard as it can: minutes, a fifth smaller.
+	Release bool
+	// Repos are repositories (folders or addresses) to use in place of
+	// Alpine's, preferred first; Keys are files of public keys that may sign
+	// them, beside those in Dir/keys.
+	Repos, Keys []string
+	// Only limits the stand-in to these packages and puts it before the other
+	// repositories.
+	Only []string
+	// Login lays a host key and an authorized key, kept in Out/ssh.
+	Login bool
+	// Epoch is the time in seconds since 1970 of what no package brings; 0
+	// means that of the newest file of a package.
+	Epoch int64
+	// StandIn makes a local repository of the named packages below dir and
+	// returns the file of the public key that signs it. It is called where no
+	// mirror answers; nil means that this is an error.
+	StandIn func(ctx context.Context, dir string, names []string) (key string, err error)
+	// Note, if set, hears of what is worth a line while the build runs.
+	Note func(line string)
+}
+
+// Result is what a build made.
+type Result struct {
+	// Vmlinuz, Initramfs and Manifest are files.
+	Vmlinuz, Initramfs, Manifest string
+	// Cmdline is image.toml's.
+	Cmdline string
+	// ID names the image: the version and a hash over what went in.
+	ID string
+	// RAM is the least memory in MiB with which the image unpacks and runs.
+	RAM int
+	// SSHKey and KnownHosts are files for ssh(1); empty without Login.
+	SSHKey, KnownHosts string
+	// Report is the text for the terminal.
+	Report string
+}
+
+// builder carries one build through its stages.
+type builder struct {
+	Options
+	config   *config.Config
+	want     []string
+	version  string
+	cache    *apk.Cache
+	timing   stopwatch
+	replaced map[string][]string // who -> paths that we laid over
+}
+
+// Build makes the image. Errors name the package, file or line at fault.
+func Build(ctx context.Context, o Options) (*Result, error) {
+	b := &builder{Options: o, replaced: map[string][]string{}, timing: stopwatch{at: time.Now()}}
+	if b.Note == nil {
+		b.Note = func(string) {}
+	}
+	if err := b.read(); err != nil {
+		return nil, err
+	}
+	var err error
+	if b.cache, err = apk.NewCache(filepath.Join(o.Cache, "apk")); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	programs := b.compile(ctx)
+	base, err := b.base(ctx)
+	if err != nil {
+		cancel()
+		<-programs.done
+		return nil, err
+	}
+	<-programs.done
+	if programs.err != nil {
+		return nil, programs.err
+	}
+	b.timing.lap("programs")
+	l := newLayer(base.tree, b.Epoch)
+	if err := b.fill(l, base, programs.files); err != nil {
+		return nil, err
+	}
+	return b.pack(ctx, base, l)
+}
+
+// read takes in the configuration; every mistake of every file is reported.
+func (b *builder) read() error {
+	var errs [3]error
+	b.config, errs[0] = config.Load(filepath.Join(b.Dir, "image.toml"))
+	b.want, errs[1] = config.Packages(filepath.Join(b.Dir, "packages"))
+	version, err := os.ReadFile(filepath.Join(b.Dir, "VERSION"))
+	b.version = strings.TrimSpace(string(version))
+	if err == nil && (b.version == "" || strings.ContainsAny(b.version, " \t\n\"'")) {
+		err = fmt.Errorf("VERSION: %q is no version", b.version)
+	}
+	errs[2] = err
+	return errors.Join(errs[:]...)
+}
+
+// fill lays everything that is not a package's.
+func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
+	if err := l.devices(); err != nil {
+		return err
+	}
+	if err := l.root(filepath.Join(b.Dir, "root")); err != nil {
+		return err
+	}
+	if err := l.programs(programs); err != nil {
+		return err
+	}
+	if b.Login {
+		if err := l.login(filepath.Join(b.Out, "ssh")); err != nil {
+			return err
+		}
+	}
+	return l.identity(b, base)
+}
+
+// stopwatch notes how long each stage took.
+type stopwatch struct {
+	at   time.Time
+	laps []lap
+}
+
+type lap struct {
+	name string
+	took time.Duration
+}
+
+func (s *stopwatch) lap(name string) {
+	now := time.Now()
+	s.laps = append(s.laps, lap{name, now.Sub(s.at)})
+	s.at = now
+}
