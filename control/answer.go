@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// serve reads the request of c and answers it. The caller closes c.
+func (s *server) serve(ctx context.Context, c *conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			s.stumbled(v)
+			s.reply(c.net, Response{Error: &Error{CodeInternal, fmt.Sprintf("the supervisor stumbled: %v", v)}})
+		}
+	}()
+	var r Request
+	if c.net.SetReadDeadline(time.Now().Add(s.limits.request)) != nil {
+		return
+	}
+	switch err := readFrame(c.net, RequestMax, &r); {
+	case errors.Is(err, ErrFrame):
+		s.reply(c.net, Response{Error: &Error{CodeRequest, err.Error()}})
+		return
+	case err != nil: // gone, or too slow
+		return
+	}
+	s.setBusy(c)
+	if c.net.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	s.start(func() { // a client that goes takes its request along
+		defer cancel()
+		var b [1]byte
+		c.net.Read(b[:])
+	})
+	s.answer(ctx, c, &r)
+	c.net.Close()
+}
+
+// answer carries one request out.
+func (s *server) answer(ctx context.Context, c *conn, r *Request) {
+	if e := check(c.peer, r); e != nil {
+		s.reply(c.net, Response{Error: e})
+		return
+	}
+	asker := who(c.peer, r)
+	var out Response
+	var err error
+	bounded := func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
+	switch r.Op {
+	case Status, Ping:
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		out.Machine, out.Units, err = s.backend.Status(ctx, r.Names)
+		if r.Op == Ping {
+			out.Units = nil
+		}
+	case Start, Stop, Restart:
+		wait := r.Wait
+		if wait <= 0 {
+			wait = WaitDefault
+		}
+		ctx, cancel := bounded(min(wait, WaitMax))
+		defer cancel()
+		out.Units, err = s.backend.Command(ctx, Command{Op: r.Op, Names: r.Names, Force: r.Force, Who: asker})
+	case Logs:
+		err = s.backend.Logs(ctx, r.Names[0], r.N, r.Follow, func(lines []Line) error {
+			return s.reply(c.net, Response{Lines: lines, More: true})
+		})
+	case Reload:
+		ctx, cancel := bounded(WaitDefault)
+		defer cancel()
+		out.Text, err = s.backend.Reload(ctx, asker)
+	case End:
+		how, _ := ParseHow(r.How)
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		err = s.backend.End(ctx, how, asker)
+	}
+	out.Error = toError(err)
+	s.reply(c.net, out)
+}
+
+// rootOnly are the requests that change something or show what may be secret.
+var rootOnly = map[Op]bool{Status: false, Ping: false, Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true}
+
+// check says what is wrong with a request, before anybody acts on it.
+func check(p Peer, r *Request) *Error {
+	if r.Version != Version {
+		return &Error{CodeVersion, fmt.Sprintf("init speaks version %d of the control protocol, not %d", Version, r.Version)}
+	}
+	root, known := rootOnly[r.Op]
+	switch {
+	case !known:
+		return &Error{CodeRequest, fmt.Sprintf("unknown op %q", r.Op)}
+	case root && !p.trusted():
+		return &Error{CodeDenied, fmt.Sprintf("%s: only root may", r.Op)}
+	case len(r.Names) > NamesMax:
+		return &Error{CodeRequest, fmt.Sprintf("%d names, the limit is %d", len(r.Names), NamesMax)}
+	}
+	switch r.Op {
+	case Start, Stop, Restart:
+		if len(r.Names) == 0 {
+			return &Error{CodeRequest, fmt.Sprintf("%s: name a unit", r.Op)}
+		}
+	case Logs:
+		if len(r.Names) != 1 {
+			return &Error{CodeRequest, "logs: name one unit"}
+		}
+	case End:
+		if _, ok := ParseHow(r.How); !ok {
+			return &Error{CodeRequest, fmt.Sprintf("end: unknown how %q", r.How)}
+		}
+	}
+	return nil
+}
+
+func toError(err error) *Error {
+	var known *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{CodeTimeout, "not settled in time; it goes on"}
+	}
+	return &Error{CodeInternal, err.Error()}
+}
+
+// reply writes r, each frame within WriteTimeout.
+func (s *server) reply(nc net.Conn, r Response) error {
+	frames, err := split(r, FrameMax)
+	if err != nil {
+		frames, err = split(Response{Error: toError(err)}, FrameMax)
+		if err != nil {
+			return err
+		}
+	}
+	for _, f := range frames {
+		if err := nc.SetWriteDeadline(time.Now().Add(s.limits.write)); err != nil {
+			return err
+		}
+		if _, err := nc.Write(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// Package control is the socket between svc and the supervisor: what is asked
+// and answered (this file), frames, a server and a client.
+//
+// The socket is /run/hoopy/control.sock, mode 0666. The kernel says who is at
+// the other end (SO_PEERCRED): everyone may ask for the status, only uid 0 may
+// change anything or read logs, which can hold secrets. docs/control.md is the
+// contract.
+//
+// One connection carries one request and its answers. Nobody can cost others
+// anything: a request has to be whole within RequestTimeout, an answer has to
+// be read within WriteTimeout, there are at most ConnMax connections, and a
+// full house turns the oldest idle one out.
+package control
+
+import (
+	"time"
+
+	"hoopy/unit"
+)
+
+// Version of the protocol. It stands in every request and response; a server
+// refuses a request of another version and says which it speaks.
+const Version = 1
+
+// Path is where the supervisor listens.
+const Path = "/run/hoopy/control.sock"
+
+// Limits of the protocol.
+const (
+	FrameMax       = 1 << 20          // bytes of JSON in an answer
+	RequestMax     = 64 << 10         // bytes of JSON in a request
+	NamesMax       = 4096             // names in a request
+	ConnMax        = 256              // connections at a time
+	RequestTimeout = 10 * time.Second // from accept to the whole request
+	WriteTimeout   = 5 * time.Second  // for each frame of an answer
+	StatusTimeout  = 5 * time.Second  // for the supervisor to know its status
+	WaitDefault    = 2 * time.Minute  // Request.Wait unless said
+	WaitMax        = 25 * time.Hour   // longest Request.Wait: above the longest time-out of a unit
+)
+
+// Op is what is asked.
+type Op string
+
+const (
+	Status  Op = "status"  // Names: of these units; none: of all
+	Ping    Op = "version" // the Machine alone
+	Start   Op = "start"   // start Names and what they need
+	Stop    Op = "stop"    // stop Names; Force: and what needs them
+	Restart Op = "restart" // stop and start Names
+	Logs    Op = "logs"    // the last N lines of Names[0]; Follow: and what comes
+	Reload  Op = "reload"  // read the configuration anew
+	End     Op = "end"     // end the machine as How says
+)
+
+// Request is a question. Version comes first.
+type Request struct {
+	Version int      `json:"version"`
+	Op      Op       `json:"op"`
+	Names   []string `json:"names,omitempty"`
+	Force   bool     `json:"force,omitempty"`
+	N       int      `json:"n,omitempty"`
+	Follow  bool     `json:"follow,omitempty"`
+	How     string   `json:"how,omitempty"` // "power-off", "reboot", "halt"
+	// Wait bounds start, stop and restart, in nanoseconds; 0: WaitDefault. When
+	// it is over the answer is CodeTimeout with the units as they are then;
+	// what was asked for goes on.
+	Wait time.Duration `json:"wait_ns,omitempty"`
+	// From is the address the asker logged in from and Via the command, as the
+	// client tells them. They are shown, not trusted.
+	From string `json:"from,omitempty"`
+	Via  string `json:"via,omitempty"`
+}
+
+// Response is an answer, or a part of it: More says that another follows.
+type Response struct {
+	Version int           `json:"version"`
+	Error   *Error        `json:"error,omitempty"`
+	Machine *Machine      `json:"machine,omitempty"`
+	Units   []unit.Report `json:"units,omitempty"`
+	Lines   []Line        `json:"lines,omitempty"`
+	Text    []string      `json:"text,omitempty"` // Reload: what has changed
+	More    bool          `json:"more,omitempty"`
+}
+
+// Machine is everything that svc status shows above the units.
+type Machine struct {
+	Hostname string        `json:"hostname"`
+	Uptime   unit.Time     `json:"uptime_ns"`          // now, on CLOCK_BOOTTIME
+	Boot     time.Duration `json:"boot_ns,omitempty"`  // from the start of PID 1 until boot was reached; 0: not yet
+	Image    string        `json:"image,omitempty"`    // of /.hoopy/manifest
+	Version  string        `json:"version"`            // of init
+	Kernel   string        `json:"kernel,omitempty"`   // uname -r
+	Epoch    uint32        `json:"epoch"`              // lives of the supervisor
+	Safe     bool          `json:"safe,omitempty"`     // safe mode
+	Ending   string        `json:"ending,omitempty"`   // how the machine is ending; empty: it is not
+	Mistakes []string      `json:"mistakes,omitempty"` // of the configuration it runs with
+	Notes    []string      `json:"notes,omitempty"`    // warnings about the machine
+}
+
+// Line is one line of a unit's log.
+type Line struct {
+	Seq   uint64    `json:"seq"`
+	Stamp unit.Time `json:"stamp_ns"` // CLOCK_BOOTTIME
+	Wall  int64     `json:"wall_ns"`  // the same on the wall clock of now, Unix time in nanoseconds
+	Unit  string    `json:"unit"`
+	Text  string    `json:"text"`
+	Lost  uint64    `json:"lost,omitempty"` // lines that the ring dropped before this one
+}
+
+// Code says what kind of error an answer is, for programs.
+type Code string
+
+const (
+	CodeRequest  Code = "request"  // the request makes no sense
+	CodeVersion  Code = "version"  // another version of the protocol
+	CodeDenied   Code = "denied"   // only uid 0 may ask that
+	CodeUnknown  Code = "unknown"  // no such unit
+	CodeRefused  Code = "refused"  // the supervisor will not: others need it, the machine is ending
+	CodeTimeout  Code = "timeout"  // not settled within Wait
+	CodeBusy     Code = "busy"     // too many connections
+	CodeInternal Code = "internal" // a fault of the supervisor
+)
+
+// Error is a request that did not work, in words for people.
+type Error struct {
+	Code Code   `json:"code"`
+	Text string `json:"text"`
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Is makes errors.Is compare by Code alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// ParseHow reads the words of Request.How.
+func ParseHow(s string) (unit.How, bool) {
+	for _, h := range [...]unit.How{unit.PowerOff, unit.Reboot, unit.Halt} {
+		if h.String() == s {
+			return h, true
+		}
+	}
+	return 0, false
+}

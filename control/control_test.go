@@ -1,0 +1,500 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hoopy/unit"
+)
+
+const bound = 10 * time.Second // for anything that is expected to happen
+
+// fake is a Backend of fixed answers.
+type fake struct {
+	mu      sync.Mutex
+	notes   []string
+	asked   []string
+	units   []unit.Report
+	waiting chan string // Command blocks after it sent here, if not nil
+}
+
+func (f *fake) ask(s string) {
+	f.mu.Lock()
+	f.asked = append(f.asked, s)
+	f.mu.Unlock()
+}
+
+func (f *fake) Note(s string) {
+	f.mu.Lock()
+	f.notes = append(f.notes, s)
+	f.mu.Unlock()
+}
+
+func (f *fake) Status(_ context.Context, names []string) (*Machine, []unit.Report, error) {
+	m := &Machine{Hostname: "frood", Uptime: 5e9, Version: "0.1.0", Epoch: 1}
+	if len(names) == 0 {
+		return m, f.units, nil
+	}
+	switch names[0] {
+	case "panic":
+		panic("oh dear")
+	case "a":
+		return m, f.units[:1], nil
+	}
+	return m, nil, &Error{CodeUnknown, fmt.Sprintf("no unit is called %q", names[0])}
+}
+
+func (f *fake) Command(ctx context.Context, c Command) ([]unit.Report, error) {
+	f.ask(fmt.Sprintf("%s %s force=%v", c.Op, strings.Join(c.Names, " "), c.Force))
+	if f.waiting != nil {
+		f.waiting <- "begun"
+		<-ctx.Done()
+		f.waiting <- ctx.Err().Error()
+		return f.units, ctx.Err()
+	}
+	return f.units[:1], nil
+}
+
+func (f *fake) Logs(ctx context.Context, name string, n int, follow bool, emit func([]Line) error) error {
+	if err := emit([]Line{{Seq: 1, Unit: name, Text: "one"}}); err != nil {
+		return err
+	}
+	for i := uint64(2); follow; i++ {
+		if err := emit([]Line{{Seq: i, Unit: name, Text: strings.Repeat("x", 4096)}}); err != nil {
+			f.ask("logs: " + errorKind(err))
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func errorKind(err error) string {
+	var t net.Error
+	if errors.As(err, &t) && t.Timeout() {
+		return "timeout"
+	}
+	return "gone"
+}
+
+func (f *fake) Reload(context.Context, string) ([]string, error) {
+	return []string{"sshd: changed"}, nil
+}
+func (f *fake) End(_ context.Context, how unit.How, who string) error {
+	f.ask(how.String() + " by " + who)
+	return nil
+}
+
+// listening starts a server with l (zero: those of the protocol) and returns
+// its socket.
+func listening(t *testing.T, b Backend, l limits) string {
+	t.Helper()
+	if l == (limits{}) {
+		l = limits{ConnMax, RequestTimeout, WriteTimeout, StatusTimeout}
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s := &server{backend: b, conns: map[*conn]bool{}, limits: l}
+	go func() { ended <- s.run(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(bound):
+			t.Error("the server does not end")
+		}
+	})
+	return path
+}
+
+func ask(t *testing.T, path string, r Request) (Response, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	c, err := Dial(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Ask(ctx, r)
+}
+
+func TestRequests(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a", State: unit.Ready, Kind: unit.Task}, {Name: "b", State: unit.BackOff}}}
+	path := listening(t, f, limits{})
+	machine := &Machine{Hostname: "frood", Uptime: 5e9, Version: "0.1.0", Epoch: 1}
+	none := []unit.Report{}
+	for _, tt := range []struct {
+		name string
+		r    Request
+		want Response
+		code Code
+	}{
+		{"status", Request{Op: Status}, Response{Machine: machine, Units: f.units}, ""},
+		{"status of one", Request{Op: Status, Names: []string{"a"}}, Response{Machine: machine, Units: f.units[:1]}, ""},
+		{"status of none", Request{Op: Status, Names: []string{"x"}}, Response{Machine: machine, Units: none}, CodeUnknown},
+		{"version", Request{Op: Ping}, Response{Machine: machine, Units: none}, ""},
+		{"start", Request{Op: Start, Names: []string{"a"}}, Response{Units: f.units[:1]}, ""},
+		{"start of none", Request{Op: Start}, Response{Units: none}, CodeRequest},
+		{"logs", Request{Op: Logs, Names: []string{"a"}}, Response{Units: none, Lines: []Line{{Seq: 1, Unit: "a", Text: "one"}}}, ""},
+		{"logs of two", Request{Op: Logs, Names: []string{"a", "b"}}, Response{Units: none}, CodeRequest},
+		{"reload", Request{Op: Reload}, Response{Units: none, Text: []string{"sshd: changed"}}, ""},
+		{"end", Request{Op: End, How: "reboot", From: "192.168.1.20", Via: "svc reboot"}, Response{Units: none}, ""},
+		{"end somehow", Request{Op: End, How: "bang"}, Response{Units: none}, CodeRequest},
+		{"nonsense", Request{Op: "dance"}, Response{Units: none}, CodeRequest},
+		{"panic", Request{Op: Status, Names: []string{"panic"}}, Response{Units: none}, CodeInternal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ask(t, path, tt.r)
+			if !errors.Is(err, &Error{Code: tt.code}) && (tt.code != "" || err != nil) {
+				t.Errorf("error %v, want %s", err, tt.code)
+			}
+			got.Error, got.Version = nil, 0
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last := f.asked[len(f.asked)-1]
+	if !strings.HasPrefix(last, "reboot by ") || !strings.HasSuffix(last, " from 192.168.1.20 (svc reboot)") {
+		t.Errorf("asked: %q", last)
+	}
+	if len(f.notes) != 1 || !strings.Contains(f.notes[0], "oh dear") {
+		t.Errorf("notes %q", f.notes)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	stranger := Peer{UID: 4294967294}
+	for op, root := range rootOnly {
+		r := &Request{Version: Version, Op: op, Names: []string{"a"}, How: "halt"}
+		if e := check(Peer{UID: 0}, r); e != nil {
+			t.Errorf("%s by root: %v", op, e)
+		}
+		e := check(stranger, r)
+		if denied := e != nil && e.Code == CodeDenied; denied != root {
+			t.Errorf("%s by a stranger: %v", op, e)
+		}
+	}
+	if e := check(Peer{}, &Request{Version: 2, Op: Status}); e == nil || e.Code != CodeVersion {
+		t.Error(e)
+	}
+	if e := check(Peer{}, &Request{Version: 1, Op: Status, Names: make([]string, NamesMax+1)}); e == nil || e.Code != CodeRequest {
+		t.Error(e)
+	}
+}
+
+func TestWho(t *testing.T) {
+	for _, tt := range []struct {
+		p    Peer
+		r    Request
+		want string
+	}{
+		{Peer{7, 0}, Request{From: "192.168.1.20", Via: "svc poweroff"}, "root from 192.168.1.20 (svc poweroff)"},
+		{Peer{7, 0}, Request{From: "fe80::1", Via: "reboot"}, "root from fe80::1 (reboot)"},
+		{Peer{7, 0}, Request{}, "root (pid 7)"},
+		{Peer{7, 1000}, Request{From: "evil\x1b[2J", Via: "a\nb"}, "uid 1000 (pid 7)"},
+		{Peer{7, 0}, Request{From: "fe80::1%\x1b[2J", Via: strings.Repeat("x", 65)}, "root (pid 7)"},
+	} {
+		if got := who(tt.p, &tt.r); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// Start waits for its bound and no longer, and not for a client that is gone.
+func TestCommandBound(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a", State: unit.Starting}}, waiting: make(chan string, 2)}
+	path := listening(t, f, limits{})
+	got, err := ask(t, path, Request{Op: Start, Names: []string{"a"}, Wait: time.Millisecond})
+	if !errors.Is(err, &Error{Code: CodeTimeout}) || len(got.Units) != 1 {
+		t.Errorf("%v %+v", err, got)
+	}
+	expect(t, f.waiting, "begun")
+	expect(t, f.waiting, context.DeadlineExceeded.Error())
+
+	c, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go c.Ask(t.Context(), Request{Op: Start, Names: []string{"a"}})
+	expect(t, f.waiting, "begun")
+	c.Close()
+	expect(t, f.waiting, context.Canceled.Error())
+}
+
+func expect(t *testing.T, c <-chan string, want string) {
+	t.Helper()
+	select {
+	case got := <-c:
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	case <-time.After(bound):
+		t.Fatalf("no %q", want)
+	}
+}
+
+func TestFollowEndsWithClient(t *testing.T) {
+	f := &fake{}
+	path := listening(t, f, limits{})
+	c, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	stop := errors.New("enough")
+	if err := c.Do(t.Context(), Request{Op: Logs, Names: []string{"a"}, Follow: true}, func(r *Response) error {
+		if n += len(r.Lines); n >= 10 {
+			return stop
+		}
+		return nil
+	}); err != stop {
+		t.Error(err)
+	}
+}
+
+// The context of a client bounds everything, a silent server included.
+func TestClientBound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	c, err := Dial(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Ask(ctx, Request{Op: Status}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// A thousand clients that say nothing do not keep others out.
+func TestIdleClients(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a"}}}
+	path := listening(t, f, limits{})
+	for range 1000 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if _, err := ask(t, path, Request{Op: Status}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Clients of others that are busy give way to a new one.
+func TestVictim(t *testing.T) {
+	s := &server{conns: map[*conn]bool{}}
+	add := func(seq uint64, uid uint32, busy bool) {
+		s.conns[&conn{seq: seq, peer: Peer{UID: uid}, busy: busy}] = true
+	}
+	add(1, 0, true)
+	if v := s.victim(); v != nil {
+		t.Errorf("root's request: %+v", v)
+	}
+	add(2, 4294967294, true)
+	add(3, 4294967294, true)
+	if v := s.victim(); v == nil || v.seq != 2 {
+		t.Errorf("%+v", v)
+	}
+	add(4, 0, false)
+	add(5, 4294967294, false)
+	if v := s.victim(); v == nil || v.seq != 4 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestFull(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a"}}, waiting: make(chan string, 9)}
+	path := listening(t, f, limits{1, bound, bound, bound})
+	c, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	go c.Ask(t.Context(), Request{Op: Start, Names: []string{"a"}})
+	expect(t, f.waiting, "begun")
+	if _, err := ask(t, path, Request{Op: Status}); !errors.Is(err, &Error{Code: CodeBusy}) {
+		t.Error(err)
+	}
+}
+
+// Half a request is closed after its time; nothing hangs on it.
+func TestHalfRequest(t *testing.T) {
+	path := listening(t, &fake{units: []unit.Report{{Name: "a"}}}, limits{ConnMax, 20 * time.Millisecond, bound, bound})
+	for _, half := range []string{"", "\x10", "\x10\x00\x00\x00", "\x10\x00\x00\x00{\"versi", "\x00\x00\x00\x00", "\xff\xff\xff\xff", "GET / HTTP/1.1\r\n"} {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(bound))
+		io.WriteString(conn, half)
+		if _, err := io.ReadAll(conn); errorKind(err) == "timeout" {
+			t.Errorf("%q stays open", half)
+		}
+	}
+}
+
+// A client that does not read its log is dropped.
+func TestSlowReader(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a"}}}
+	path := listening(t, f, limits{ConnMax, bound, 20 * time.Millisecond, bound})
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	frame, _ := appendFrame(nil, &Request{Version: 1, Op: Logs, Names: []string{"a"}, Follow: true})
+	conn.Write(frame)
+	end := time.Now().Add(bound)
+	for {
+		f.mu.Lock()
+		asked := strings.Join(f.asked, " ")
+		f.mu.Unlock()
+		if asked == "logs: timeout" {
+			break
+		}
+		if asked != "" || time.Now().After(end) {
+			t.Fatalf("asked %q", asked)
+		}
+		if _, err := ask(t, path, Request{Op: Status}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A thousand units with their last lines do not fit one frame, and arrive.
+func TestLargeStatus(t *testing.T) {
+	f := &fake{}
+	for i := range 1000 {
+		f.units = append(f.units, unit.Report{Name: fmt.Sprintf("u%d", i), LastLines: []string{strings.Repeat("x", 3000)}})
+	}
+	got, err := ask(t, listening(t, f, limits{}), Request{Op: Status})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(f.units, got.Units); d != "" || got.Machine == nil {
+		t.Error(d)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	long := strings.Repeat("x", 400)
+	frames, err := split(Response{Error: &Error{CodeTimeout, "t"}, Machine: &Machine{}, Units: []unit.Report{{Name: "a", LastLines: []string{long}}, {Name: "b"}, {Name: "c", LastLines: []string{long, long}}}}, 700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i, f := range frames {
+		var r Response
+		if err := readFrame(bytes.NewReader(f), 700, &r); err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range r.Units {
+			names = append(names, u.Name)
+		}
+		last := i == len(frames)-1
+		if r.More == last || (r.Error != nil) != last || (r.Machine != nil) != (i == 0) {
+			t.Errorf("frame %d: %+v", i, r)
+		}
+	}
+	if d := cmp.Diff([]string{"a", "b", "c"}, names); d != "" {
+		t.Error(d)
+	}
+	if _, err := split(Response{Text: []string{long, long}}, 700); !errors.Is(err, ErrFrame) {
+		t.Error(err)
+	}
+	if frames, err := split(Response{More: true, Lines: make([]Line, 40)}, 700); err != nil || len(frames) < 2 {
+		t.Error(err)
+	}
+}
+
+func TestListenTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for range 2 {
+		l, err := Listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+}
+
+func FuzzFrame(f *testing.F) {
+	good, _ := appendFrame(nil, &Request{Version: 1, Op: Start, Names: []string{"a"}, Wait: 1})
+	f.Add(good)
+	f.Add([]byte{})
+	f.Add([]byte("\xff\xff\xff\xff{"))
+	f.Add(append(binary.LittleEndian.AppendUint32(nil, 2), "[]"...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r Request
+		if err := readFrame(bytes.NewReader(b), RequestMax, &r); err != nil {
+			return
+		}
+		if e := check(Peer{UID: 4294967294}, &r); e == nil && rootOnly[r.Op] {
+			t.Errorf("a stranger may %s", r.Op)
+		}
+		again, err := appendFrame(nil, &r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Request
+		if err := readFrame(bytes.NewReader(again), FrameMax, &back); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(r, back); d != "" {
+			t.Error(d)
+		}
+		for _, c := range []byte(who(Peer{}, &r)) {
+			if c < ' ' || c > '~' {
+				t.Errorf("%q reaches the console", who(Peer{}, &r))
+			}
+		}
+	})
+}
+
+func FuzzResponse(f *testing.F) {
+	good, _ := appendFrame(nil, &Response{Version: 1, Machine: &Machine{}, Units: []unit.Report{{Name: "a", State: unit.BackOff}}})
+	f.Add(good)
+	f.Add([]byte("\x02\x00\x00\x00{}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r Response
+		if err := readFrame(bytes.NewReader(b), FrameMax, &r); err != nil {
+			return
+		}
+		if _, err := split(r, FrameMax); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

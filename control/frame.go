@@ -1,0 +1,86 @@
+package control
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrFrame is the error for bytes that are no frame of this protocol.
+var ErrFrame = errors.New("no frame of the control protocol")
+
+// readFrame reads a length, u32 little-endian, and that many bytes, at most
+// limit; then v from their JSON. io.EOF: the other side has nothing more to
+// say. Memory grows with what arrives, not with what is announced.
+func readFrame(r io.Reader, limit int, v any) error {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	n := binary.LittleEndian.Uint32(head[:])
+	if n == 0 || int64(n) > int64(limit) {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrFrame, n, limit)
+	}
+	var body bytes.Buffer
+	switch _, err := io.CopyN(&body, r, int64(n)); {
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	}
+	if err := json.Unmarshal(body.Bytes(), v); err != nil {
+		return fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	return nil
+}
+
+// appendFrame encodes v after b.
+func appendFrame(b []byte, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(body)))
+	return append(b, body...), nil
+}
+
+// split encodes r as frames of at most limit bytes of JSON, cutting Units and
+// Lines in parts. All frames but the last say More; the last says it if r did.
+func split(r Response, limit int) ([][]byte, error) {
+	r.Version = Version
+	frame, err := appendFrame(nil, &r)
+	if err != nil {
+		return nil, err
+	}
+	if len(frame)-4 <= limit {
+		return [][]byte{frame}, nil
+	}
+	first, second := r, r
+	first.More = true
+	second.Machine, second.Text = nil, nil
+	switch {
+	case len(r.Units) > 1:
+		half := len(r.Units) / 2
+		first.Units, second.Units = r.Units[:half], r.Units[half:]
+		first.Lines, first.Error = nil, nil
+	case len(r.Units) == 1 && len(r.Units[0].LastLines) > 0:
+		short := r.Units[0]
+		short.LastLines = nil
+		r.Units = append(r.Units[:0:0], short)
+		return split(r, limit)
+	case len(r.Lines) > 1:
+		half := len(r.Lines) / 2
+		first.Lines, second.Lines = r.Lines[:half], r.Lines[half:]
+	default:
+		return nil, fmt.Errorf("%w: an answer of %d bytes", ErrFrame, len(frame)-4)
+	}
+	a, err := split(first, limit)
+	if err != nil {
+		return nil, err
+	}
+	b, err := split(second, limit)
+	return append(a, b...), err
+}
