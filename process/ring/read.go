@@ -47,10 +47,11 @@ func (r *Ring) Since(seq uint64, n int) (lines []Line, lost uint64) {
 func (r *Ring) Lost() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if rec, ok := r.record(r.tail); ok && r.tail < r.head {
-		return rec.seq - 1
+	if r.tail == r.head {
+		return 0
 	}
-	return 0
+	rec, _ := r.record(r.tail)
+	return max(rec.seq, 1) - 1
 }
 
 // collect joins the records from pos on into at most n lines whose sequence is

@@ -1,0 +1,159 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/process/ring"
+	"hoopy/unit"
+)
+
+// unitLog is the log of one unit, through all its runs: one pipe, one ring. The
+// keeper holds both ends of the pipe, so neither a reader nor a writer that dies
+// breaks it.
+type unitLog struct {
+	ring        *ring.Ring
+	read, write int
+}
+
+func (l *unitLog) close() {
+	l.ring.Close()
+	unix.Close(l.read)
+	unix.Close(l.write)
+}
+
+func ringKey(name string) string      { return "ring:" + name }
+func pipeKey(name, end string) string { return "pipe:" + name + ":" + end }
+func notifyKey(id unit.Run) string    { return "notify:" + runName(id) }
+
+func (a *Arm) unitLog(name string) *unitLog {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.units[name]
+}
+
+// logFor is the log of u, made and stored with the keeper if there is none.
+func (a *Arm) logFor(u *unit.Unit) (*unitLog, error) {
+	if l := a.unitLog(u.Name); l != nil {
+		return l, nil
+	}
+	size := ring.Size
+	if u.Essential {
+		size = ring.EssentialSize
+	}
+	return a.newLog(u.Name, size, -1, -1)
+}
+
+// newLog makes a ring, and a pipe if read is -1.
+func (a *Arm) newLog(name string, size, read, write int) (*unitLog, error) {
+	r, fd, err := ring.Create(name, size, a.cfg.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if read < 0 {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			r.Close()
+			return nil, fmt.Errorf("log pipe: %w", err)
+		}
+		read, write = p[0], p[1]
+		a.cfg.Keeper.Store(pipeKey(name, "r"), read)
+		a.cfg.Keeper.Store(pipeKey(name, "w"), write)
+	}
+	a.cfg.Keeper.Store(ringKey(name), fd)
+	return a.addLog(name, &unitLog{r, read, write})
+}
+
+func (a *Arm) addLog(name string, l *unitLog) (*unitLog, error) {
+	if err := a.logs.Add(name, l.ring, l.read); err != nil {
+		l.close()
+		return nil, err
+	}
+	a.mu.Lock()
+	a.units[name] = l
+	a.mu.Unlock()
+	return l, nil
+}
+
+// takeLogs takes over the logs that the keeper holds.
+func (a *Arm) takeLogs() {
+	stored := a.cfg.Table.Stored
+	for key, read := range stored {
+		name, ok := strings.CutPrefix(key, "pipe:")
+		if name, ok = strings.CutSuffix(name, ":r"); !ok {
+			continue
+		}
+		write, ok := stored[pipeKey(name, "w")]
+		if !ok {
+			continue // a store that was cut off: the pipe was never used
+		}
+		rfd, ok := stored[ringKey(name)]
+		if !ok {
+			rfd = -1
+		}
+		delete(stored, key)
+		delete(stored, pipeKey(name, "w"))
+		delete(stored, ringKey(name))
+		if err := a.takeLog(name, rfd, read, write); err != nil {
+			a.cfg.Log(fmt.Sprintf("process: log of %s: %v", name, err))
+		}
+	}
+	for key, fd := range stored {
+		if strings.HasPrefix(key, "pipe:") || strings.HasPrefix(key, "ring:") {
+			delete(stored, key)
+			unix.Close(fd)
+			a.cfg.Keeper.Drop(key)
+		}
+	}
+}
+
+func (a *Arm) takeLog(name string, rfd, read, write int) error {
+	if rfd < 0 {
+		_, err := a.newLog(name, ring.Size, read, write)
+		return err
+	}
+	defer unix.Close(rfd)
+	r, err := ring.Open(rfd, a.cfg.Epoch)
+	if errors.Is(err, ring.ErrCorrupt) {
+		l, err := a.newLog(name, ring.Size, read, write)
+		if err == nil {
+			a.cfg.Log(fmt.Sprintf("process: log of %s was unreadable, begun anew", name))
+			l.ring.Note("hoopy: the log up to here was unreadable")
+		}
+		return err
+	}
+	if err != nil {
+		unix.Close(read)
+		unix.Close(write)
+		return err
+	}
+	_, err = a.addLog(name, &unitLog{r, read, write})
+	return err
+}
+
+// Logs is the ring of a unit; nil while it has written nothing and none was
+// made. It stays valid as long as the arm.
+func (a *Arm) Logs(name string) *ring.Ring {
+	if l := a.unitLog(name); l != nil {
+		return l.ring
+	}
+	return nil
+}
+
+// LastLines are the last n lines of a unit, oldest first.
+func (a *Arm) LastLines(name string, n int) []string {
+	r := a.Logs(name)
+	if r == nil {
+		return nil
+	}
+	lines := r.Lines(n)
+	text := make([]string, len(lines))
+	for i := range lines {
+		text[i] = lines[i].Text
+	}
+	return text
+}

@@ -1,0 +1,158 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/process/launch"
+	"hoopy/unit"
+)
+
+// sd_notify(3): the unit sends datagrams of NAME=value lines. Each run has a
+// socket of its own, so a datagram needs nobody to say which unit it is from,
+// even when its sender has long exited.
+//
+// Everybody may write to the socket (a service may drop to any user), so senders
+// are checked by the credentials that the kernel attaches: root, the user that
+// the unit runs as, or any process in the run's cgroup. The first two hold for
+// a sender that has exited too; the third covers those that changed their user.
+
+const (
+	notifyMax  = 4096 // bytes of a datagram that are looked at
+	statusMax  = 256  // bytes of STATUS=
+	notifyFDs  = 16   // descriptors that may come along; all are closed
+	sunPathMax = 107
+)
+
+// notice is what one datagram says.
+type notice struct {
+	ready, stopping bool
+	status          string
+	hasStatus       bool
+}
+
+// empty: nothing in it for us (WATCHDOG=1, MAINPID=, BARRIER=1).
+func (n notice) empty() bool { return !n.ready && !n.stopping && !n.hasStatus }
+
+// parseNotice reads a datagram; lines that it does not know are skipped.
+func parseNotice(b []byte) (n notice) {
+	for line := range bytes.SplitSeq(b[:min(len(b), notifyMax)], []byte("\n")) {
+		name, value, _ := bytes.Cut(line, []byte("="))
+		switch string(name) {
+		case "READY":
+			n.ready = n.ready || string(value) == "1"
+		case "STOPPING":
+			n.stopping = n.stopping || string(value) == "1"
+		case "STATUS":
+			n.status, n.hasStatus = clean(value), true
+		}
+	}
+	return n
+}
+
+// clean makes foreign text one printable line of at most statusMax bytes.
+func clean(b []byte) string {
+	s := strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == 0xfffd || c >= 0x80 && c < 0xa0 {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(string(b), ""))
+	for len(s) > statusMax {
+		_, s = "", s[:len(s)-1]
+		s = strings.ToValidUTF8(s, "")
+	}
+	return strings.TrimSpace(s)
+}
+
+// notifyPath is where the run's socket lies, for NOTIFY_SOCKET.
+func notifyPath(dir, name string, run unit.Run) string {
+	return filepath.Join(dir, "notify", groupName(name)+"."+runName(run))
+}
+
+// newNotifySocket binds the socket of a run.
+func newNotifySocket(path string) (int, error) {
+	if len(path) > sunPathMax {
+		return -1, fmt.Errorf("notify socket %q: path has %d bytes, more than %d", path, len(path), sunPathMax)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return -1, fmt.Errorf("notify socket: %w", err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, fmt.Errorf("notify socket: %w", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
+	if err == nil {
+		os.Remove(path) // of a boot before, or of the same run begun twice
+		err = unix.Bind(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err == nil {
+		err = os.Chmod(path, 0o666)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("notify socket %q: %w", path, err)
+	}
+	return fd, nil
+}
+
+// receiveNotice looks at the next datagram (flags: MSG_PEEK) or takes it (0).
+// What came along with it is closed: a peeked descriptor is a duplicate, so the
+// sender of BARRIER=1 goes on when the datagram is taken.
+func receiveNotice(fd, flags int) (b []byte, from *unix.Ucred, err error) {
+	b = make([]byte, notifyMax)
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*notifyFDs))
+	n, oobn, _, _, err := unix.Recvmsg(fd, b, oob, flags|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return nil, nil, err
+	}
+	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return b[:n], nil, nil
+	}
+	for i := range msgs {
+		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil {
+			closeAll(fds)
+		} else if c, err := unix.ParseUnixCredentials(&msgs[i]); err == nil {
+			from = c
+		}
+	}
+	return b[:n], from, nil
+}
+
+// trusted says whether a datagram from c may speak for a run of u in the cgroup
+// that ends in group.
+func trusted(c *unix.Ucred, u *unit.Unit, group string) bool {
+	if c == nil {
+		return false
+	}
+	if c.Uid == 0 {
+		return true
+	}
+	if a, err := launch.LookupAccount("/etc", u.User, u.Group); err == nil && a.UID == c.Uid {
+		return true
+	}
+	return inGroup(int(c.Pid), group)
+}
+
+// inGroup says whether pid is in a cgroup of the cgroup2 hierarchy whose path
+// ends in group, or below it.
+func inGroup(pid int, group string) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return strings.HasSuffix(p, group) || strings.Contains(p, group+"/")
+		}
+	}
+	return false
+}

@@ -1,0 +1,354 @@
+package process
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/process/launch"
+	"hoopy/unit"
+)
+
+// run is one start of a unit, from Start or the keeper's row until it is both
+// released and forgotten by the keeper.
+type run struct {
+	id   unit.Run
+	name string
+	unit *unit.Unit // nil: a row that nobody has adopted
+
+	row     bool // the keeper has it
+	pid     int
+	pidfd   int
+	leaf    *leaf
+	errRead int             // error pipe; -1: all is read
+	execed  bool            // execve(2) succeeded
+	failure *launch.Failure // it did not
+	exited  bool
+	status  unit.Status
+	drained drainState
+
+	// What was said.
+	saidSpawned, saidReady, saidExit, saidEnd bool
+	exitSeq                                   uint64 // of Exited or StartFailed; 0: nothing to commit
+
+	released   bool
+	stopSignal int  // wanted before there was a process; 0: not
+	killWanted bool // likewise
+
+	notify     int // socket; -1: none
+	notifyPath string
+	notifySeq  uint64 // of the datagram that is applied and not yet taken; 0: none
+	rejected   bool   // a datagram of a stranger was said
+
+	pollAt    time.Time // next look for the port; zero: none
+	pollEvery time.Duration
+}
+
+type drainState uint8
+
+const (
+	notDrained drainState = iota
+	draining
+	drained
+)
+
+func newRun(id unit.Run, name string) *run {
+	return &run{id: id, name: name, pidfd: -1, errRead: -1, notify: -1}
+}
+
+func (r *run) close() {
+	for _, fd := range []int{r.pidfd, r.errRead, r.notify} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	r.pidfd, r.errRead, r.notify = -1, -1, -1
+	if r.leaf != nil {
+		r.leaf.close()
+		r.leaf = nil
+	}
+}
+
+func (r *run) group() string { return "/" + groupOf(r.name) + "/" + runName(r.id) }
+
+func (a *Arm) emit(r *run, ev unit.Event) {
+	ev.Unit, ev.Run = r.name, r.id
+	a.cfg.Emit(ev)
+}
+
+// settle says what follows from what is known of the run: Spawned and IsReady
+// after execve, Exited, and when nothing is left Empty or StartFailed. It may be
+// called at any time.
+func (a *Arm) settle(r *run) {
+	if r.exited {
+		a.readError(r) // the process is gone: whatever it had to say is there
+		r.execed = r.failure == nil
+	}
+	if r.execed && r.unit != nil && r.pid != 0 && !r.saidSpawned {
+		r.saidSpawned = true
+		a.emit(r, unit.Event{Op: unit.Spawned, Pid: r.pid})
+		switch r.unit.ReadyBy {
+		case unit.BySpawn:
+			a.ready(r)
+		case unit.ByTCP:
+			r.pollEvery = pollFirst
+			r.pollAt = time.Now()
+		}
+	}
+	if !r.exited {
+		return
+	}
+	r.pollAt = time.Time{}
+	if r.failure == nil && !r.saidExit {
+		r.saidExit = true
+		r.exitSeq = a.nextSeq()
+		a.emit(r, unit.Event{Op: unit.Exited, Status: r.status, Pid: r.pid, Seq: r.exitSeq})
+	}
+	if r.saidEnd || r.unit == nil && r.failure == nil {
+		return
+	}
+	stopMain := r.unit != nil && r.unit.StopMain
+	if r.leaf != nil && !stopMain && r.leaf.populated() {
+		return
+	}
+	switch r.drained {
+	case notDrained:
+		r.drained = draining
+		a.logs.Drain(r.name, func() {
+			a.post(func() {
+				r.drained = drained
+				a.settle(r)
+			})
+		})
+		return
+	case draining:
+		return
+	}
+	r.saidEnd = true
+	if l := a.unitLog(r.name); l != nil {
+		l.ring.End()
+	}
+	if r.failure == nil {
+		a.emit(r, unit.Event{Op: unit.Empty})
+		return
+	}
+	if r.row {
+		r.exitSeq = a.nextSeq()
+	}
+	a.emit(r, unit.Event{Op: unit.StartFailed, Text: r.failure.Text, Seq: r.exitSeq})
+}
+
+func (a *Arm) ready(r *run) {
+	if !r.saidReady {
+		r.saidReady = true
+		a.emit(r, unit.Event{Op: unit.IsReady})
+	}
+}
+
+// readError reads the error pipe. It is a stream socket, so that reading can be
+// a look: an epoch that comes later finds the same.
+func (a *Arm) readError(r *run) {
+	if r.errRead < 0 {
+		return
+	}
+	var b [launch.FailureMax]byte
+	n, _, err := unix.Recvfrom(r.errRead, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return
+	}
+	if n > 0 {
+		f, ok := launch.ParseFailure(b[:n])
+		if !ok {
+			f = &launch.Failure{Step: "launch", Text: fmt.Sprintf("launch: the launcher said %q", b[:min(n, 64)])}
+		}
+		r.failure = f
+	}
+	r.execed = r.failure == nil
+	a.set.Del(r.errRead)
+	unix.Close(r.errRead)
+	r.errRead = -1
+}
+
+// watch registers what the run has open.
+func (a *Arm) watch(r *run) error {
+	if r.errRead >= 0 {
+		if err := a.set.Add(r.errRead, pollIn, func() { a.readError(r); a.settle(r) }); err != nil {
+			return fmt.Errorf("watch error pipe: %w", err)
+		}
+	}
+	if r.leaf != nil {
+		// Reading cgroup.events is what quiets the event.
+		if err := a.set.Add(r.leaf.events, pollPri, func() { r.leaf.populated(); a.settle(r) }); err != nil {
+			return fmt.Errorf("watch cgroup: %w", err)
+		}
+	}
+	if r.notify >= 0 && r.unit != nil {
+		if err := a.set.Add(r.notify, pollIn, func() { a.notices(r) }); err != nil {
+			return fmt.Errorf("watch notify socket: %w", err)
+		}
+	}
+	return nil
+}
+
+// unwatch forgets and closes what the run has open, and the leaf goes its own
+// way.
+func (a *Arm) unwatch(r *run) {
+	if r.errRead >= 0 {
+		a.set.Del(r.errRead)
+	}
+	if r.notify >= 0 {
+		a.set.Del(r.notify)
+	}
+	if r.leaf != nil {
+		a.set.Del(r.leaf.events)
+		a.leave(r.leaf)
+		r.leaf = nil
+	}
+	r.close()
+}
+
+// spawned: the keeper has forked the launcher, or could not.
+func (a *Arm) spawned(id unit.Run, pid, pidfd int, err error) {
+	r := a.runs[id]
+	if r == nil {
+		if pidfd >= 0 {
+			unix.Close(pidfd)
+		}
+		return
+	}
+	if err != nil {
+		r.row, r.exited = false, true
+		r.failure = &launch.Failure{Step: "spawn", Text: "spawn: " + err.Error()}
+		a.settle(r)
+		a.forget(r)
+		return
+	}
+	r.pid, r.pidfd = pid, pidfd
+	if r.stopSignal != 0 {
+		a.signal(r, r.stopSignal)
+	}
+	if r.killWanted {
+		a.killNow(r)
+	}
+	a.settle(r)
+}
+
+// exit: the keeper has reaped the main process.
+func (a *Arm) exit(id unit.Run, status unit.Status) {
+	r := a.runs[id]
+	if r == nil {
+		a.cfg.Keeper.Ack(id) // nobody ever will
+		return
+	}
+	r.exited, r.status = true, status
+	a.settle(r)
+}
+
+// stop asks the main process to end. A process that is stopped would not hear
+// it, hence SIGCONT.
+func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
+	r := a.runs[id]
+	if r == nil {
+		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
+		return
+	}
+	if sig == 0 {
+		sig = u.StopSignal
+	}
+	if sig == 0 {
+		sig = int(unix.SIGTERM)
+	}
+	if r.pidfd < 0 {
+		r.stopSignal = sig // as soon as there is a process
+		return
+	}
+	a.signal(r, sig)
+}
+
+func (a *Arm) signal(r *run, sig int) {
+	if r.exited || r.pidfd < 0 {
+		return
+	}
+	for _, s := range []unix.Signal{unix.Signal(sig), unix.SIGCONT} {
+		if err := unix.PidfdSendSignal(r.pidfd, s, nil, 0); err != nil && err != unix.ESRCH {
+			a.cfg.Log(fmt.Sprintf("process: unit %s: signal %d to pid %d: %v", r.name, int(s), r.pid, err))
+		}
+	}
+}
+
+// kill ends every process of the run; of one that stops by its main process
+// alone, that.
+func (a *Arm) kill(u *unit.Unit, id unit.Run) {
+	r := a.runs[id]
+	if r == nil {
+		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
+		return
+	}
+	r.killWanted = true
+	a.killNow(r)
+	a.settle(r)
+}
+
+func (a *Arm) killNow(r *run) {
+	if r.leaf != nil && (r.unit == nil || !r.unit.StopMain) {
+		if err := r.leaf.kill(); err != nil {
+			a.cfg.Log(fmt.Sprintf("process: unit %s: %v", r.name, err))
+		}
+	}
+	if r.pidfd >= 0 && !r.exited {
+		if err := unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+			a.cfg.Log(fmt.Sprintf("process: unit %s: kill pid %d: %v", r.name, r.pid, err))
+		}
+	}
+}
+
+// commit: a snapshot holds everything up to seq.
+func (a *Arm) commit(id unit.Run, seq uint64) {
+	r := a.runs[id]
+	if r == nil {
+		return
+	}
+	if r.notifySeq != 0 && seq >= r.notifySeq {
+		r.notifySeq = 0
+		receiveNotice(r.notify, 0)
+		if err := a.set.Add(r.notify, pollIn, func() { a.notices(r) }); err != nil {
+			a.cfg.Log(fmt.Sprintf("process: unit %s: watch notify socket: %v", r.name, err))
+		}
+	}
+	if r.exitSeq != 0 && seq >= r.exitSeq && r.row {
+		a.cfg.Keeper.Ack(id)
+		r.row = false
+		if r.unit == nil {
+			r.released = true // nobody has adopted it, nobody will release it
+		}
+		a.forget(r)
+	}
+}
+
+// release: nobody waits for the run any more.
+func (a *Arm) release(id unit.Run) {
+	r := a.runs[id]
+	if r == nil {
+		return
+	}
+	r.released = true
+	a.forget(r)
+}
+
+// forget drops the run when it is released and the keeper has forgotten it.
+func (a *Arm) forget(r *run) {
+	if !r.released || r.row {
+		return
+	}
+	delete(a.runs, r.id)
+	if r.notify >= 0 {
+		a.dropNotify(r.id, r.notifyPath)
+	}
+	a.unwatch(r)
+}
+
+func (a *Arm) leafPath(name string, id unit.Run) string {
+	return filepath.Join(a.cfg.CgroupRoot, groupOf(name), runName(id))
+}
