@@ -1,0 +1,197 @@
+//go:build priv
+
+package apk
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hoopy/build/apk/oracle"
+)
+
+var worlds = flag.Int("worlds", 40, "how many random worlds to solve beside the real apk")
+
+var installing = regexp.MustCompile(`(?m)^\(\d+/\d+\) Installing (\S+) \((\S+)\)`)
+
+// apkChoice lets the real apk solve.
+func apkChoice(r *oracle.Root, world, repos []string) ([]string, error) {
+	out, err := r.Add(oracle.Empty, repos, world, "--simulate")
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	var ids []string
+	for _, m := range installing.FindAllStringSubmatch(out, -1) {
+		ids = append(ids, m[1]+"-"+m[2])
+	}
+	return ids, nil
+}
+
+// nas is a list like that of a real home server.
+const nas = `alpine-base agetty bash blkid bind-tools ca-certificates chrony coreutils curl dhcpcd dosfstools
+e2fsprogs ethtool eudev eudev-netifnames findutils gcompat git hdparm htop iproute2 iperf3 jq ksmbd-tools less
+linux-lts linux-firmware-none lm-sensors lsblk lsof mbuffer mount mosh nano ncdu nfs-utils nvme-cli openssh
+openssl pciutils procps python3 py3-pip restic rsync rclone samba shadow smartmontools sgdisk strace sudo tailscale
+tmux tzdata udev-init-scripts usbutils util-linux-misc vim wget wireguard-tools xfsprogs zfs zfs-lts zfs-scripts zstd`
+
+func TestSolveAsApk(t *testing.T) {
+	root := oracle.New(t)
+	root.Share(filepath.Join(oracle.Data(t), "v3.19"), "v3.19")
+	boot := alpineRepos(t, "main")
+	full := alpineRepos(t, "full/main", "full/community")
+	bootDirs := []string{"/v3.19/main"}
+	fullDirs := []string{"/v3.19/full/main", "/v3.19/full/community"}
+
+	same := func(t *testing.T, world []string, repos []*Repo, dirs []string, order bool) {
+		t.Helper()
+		want, wantErr := apkChoice(root, world, dirs)
+		pkgs, err := Solve(world, repos, SolveOptions{Newest: true})
+		if (err == nil) != (wantErr == nil) {
+			t.Errorf("world %q:\nours: %v\napk:  %v", world, err, wantErr)
+			return
+		}
+		var have []string
+		for _, p := range pkgs {
+			have = append(have, p.ID())
+		}
+		if order && !slices.Equal(have, want) {
+			t.Errorf("world %q: order differs\nours: %v\napk:  %v", world, have, want)
+		}
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			t.Errorf("world %q: %d packages, apk %d\nours only: %v\napk only: %v", world, len(have), len(want), minus(have, want), minus(want, have))
+		}
+	}
+	t.Run("boot list", func(t *testing.T) { same(t, strings.Fields(bootWorld), boot, bootDirs, true) })
+	t.Run("everything", func(t *testing.T) {
+		var all []string
+		for _, p := range boot[0].Packages {
+			all = append(all, p.Name)
+		}
+		same(t, all, boot, bootDirs, false)
+	})
+	t.Run("nas", func(t *testing.T) { same(t, strings.Fields(nas), full, fullDirs, false) })
+	t.Run("virtual, conflict, versions", func(t *testing.T) {
+		for _, w := range []string{
+			"!busybox-binsh bash", "busybox !musl", "so:libz.so.1", "cmd:ssh", "openssl>3", "openssl<3", "openssl~3.1",
+			"openssl=3.1.5-r0", "openssl=3.1", "openssl~3.1.5.9", "openssl~3", "openssl>~3.0", "openssl<~3.0", "postgresql", "mdev eudev", "nosuchpackage", "linux-lts !mkinitfs",
+			"linux-lts !initramfs-generator", "/bin/sh", "dbus-launch dbus openrc", "alpine-base !openrc",
+		} {
+			same(t, strings.Fields(w), full, fullDirs, false)
+		}
+	})
+	t.Run("random", func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		var names []string
+		for _, r := range full {
+			for _, p := range r.Packages {
+				names = append(names, p.Name)
+			}
+		}
+		solved := 0
+		for range *worlds {
+			var world []string
+			for range 1 + rng.IntN(12) {
+				n := names[rng.IntN(len(names))]
+				if !slices.Contains(world, n) {
+					world = append(world, n)
+				}
+			}
+			same(t, world, full, fullDirs, false)
+			if _, err := Solve(world, full, SolveOptions{Newest: true}); err == nil {
+				solved++
+			}
+		}
+		t.Logf("%d worlds, %d of them can be had", *worlds, solved)
+	})
+}
+
+func minus(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+}
+
+func TestCompareAsApk(t *testing.T) {
+	root := oracle.New(t)
+	full := alpineRepos(t, "full/main", "full/community")
+	var versions []string
+	for _, r := range full {
+		for _, p := range r.Packages {
+			versions = append(versions, p.Version)
+			for _, d := range p.Provides {
+				if d.Version != "" {
+					versions = append(versions, d.Version)
+				}
+			}
+		}
+	}
+	slices.Sort(versions)
+	versions = slices.Compact(versions)
+	rng := rand.New(rand.NewPCG(3, 4))
+	mutate := func(v string) string {
+		b := []byte(v)
+		i := rng.IntN(len(b))
+		switch rng.IntN(5) {
+		case 0:
+			b[i] = "0123456789._-rabp"[rng.IntN(17)]
+		case 1:
+			b = slices.Insert(b, i, "0123456789._ar"[rng.IntN(14)])
+		case 2:
+			if len(b) > 1 {
+				b = slices.Delete(b, i, i+1)
+			}
+		case 3:
+			b = append(b[:i:i], []string{"_rc1", "_p2", "_git20240101", "-r1", ".0", ".01", "b", "_alpha"}[rng.IntN(8)]...)
+		case 4:
+			b = slices.Insert(b, i, '0')
+		}
+		return string(b)
+	}
+	type pair struct{ a, b string }
+	var pairs []pair
+	for range 5000 {
+		p := pair{versions[rng.IntN(len(versions))], versions[rng.IntN(len(versions))]}
+		switch rng.IntN(4) {
+		case 0: // neighbours are the hard ones
+			i := rng.IntN(len(versions) - 1)
+			p = pair{versions[i], versions[i+1]}
+		case 1:
+			p.b = mutate(p.a)
+		case 2:
+			p.a, p.b = mutate(p.a), mutate(mutate(p.a))
+		}
+		if p.a == "" || p.b == "" || p.a[0] == '-' || p.b[0] == '-' {
+			continue // apk would take it for a flag
+		}
+		pairs = append(pairs, p)
+	}
+	var in strings.Builder
+	for _, p := range pairs {
+		fmt.Fprintf(&in, "%s %s\n", p.a, p.b)
+	}
+	out, err := root.Run(in.String(), "/bin/sh", "-c",
+		`while read a b; do r=$(apk version -t "$a" "$b" 2>/dev/null) || r=error; echo "${r:-none}"; done`)
+	if err != nil {
+		t.Fatalf("%v\n%.500s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != len(pairs) {
+		t.Fatalf("%d answers to %d pairs: %.300s", len(lines), len(pairs), out)
+	}
+	wrong := 0
+	for i, p := range pairs {
+		have := map[int]string{-1: "<", 0: "=", 1: ">"}[Compare(p.a, p.b)]
+		if have != lines[i] {
+			wrong++
+			if wrong < 30 {
+				t.Errorf("%s %s: %s, apk says %s (valid: %v %v)", p.a, p.b, have, lines[i], ValidVersion(p.a), ValidVersion(p.b))
+			}
+		}
+	}
+	t.Logf("%d pairs of %d versions", len(pairs), len(versions))
+}
