@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
@@ -241,6 +243,9 @@ func search(o dhcpv4.Options) []string {
 	}
 	if names == nil {
 		names = strings.Split(text(o.Get(dhcpv4.OptionDomainName)), " ")
+		if slices.ContainsFunc(names, func(n string) bool { return strings.ContainsFunc(n, unicode.IsControl) }) {
+			return nil // no slip: somebody tries to write lines of his own
+		}
 	}
 	var good []string
 	for _, n := range names {
