@@ -1,0 +1,313 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// loadLimit bounds a worker's wait for one device's modules.
+	loadLimit = 30 * time.Second
+	// coldplugLimit bounds the wait for all modules of a coldplug; what still
+	// loads then goes on loading.
+	coldplugLimit = 60 * time.Second
+	// rounds bounds the walks of one coldplug: modules bring new devices, which
+	// ask for modules; the deepest seen so far took 4.
+	rounds = 10
+	// againAfter delays the coldplug that answers lost events, so that many
+	// losses cost one.
+	againAfter = time.Second
+)
+
+// Config configures New. The zero value is the running machine, nothing
+// loaded by name, nothing logged.
+type Config struct {
+	Root    string       // folder that stands for "/"; empty is "/"
+	Release string       // empty is uname -r
+	Modules []string     // loaded by name first of all: those that no device asks for
+	Cmdline string       // text of /proc/cmdline
+	Log     func(string) // what an operator should read; called from any goroutine; nil drops it
+	Debug   func(string) // what became of each module; likewise
+
+	testOnlyKernel kernel
+	testOnlyReader reader
+}
+
+// reader is the socket, or a test's.
+type reader interface {
+	read() (Uevent, error)
+	close()
+}
+
+// Source tells of devices and loads their modules. New opens the socket, so
+// that no event is lost before Run is called.
+type Source struct {
+	config  Config
+	sys     string
+	socket  reader
+	loader  *Loader
+	queue   *queue
+	jobs    *jobs
+	again   chan struct{} // one token: coldplug once more
+	scans   chan bool     // scan the classes; true with the end of the first coldplug
+	through chan struct{} // closed with the first coldplug
+	calm    atomic.Bool   // the network is ready
+}
+
+// New opens the uevent socket in the caller's network namespace and maps the
+// module index. The error is the socket's.
+func New(c Config) (*Source, error) {
+	if c.Root == "" {
+		c.Root = "/"
+	}
+	if c.Log == nil {
+		c.Log = func(string) {}
+	}
+	if c.Debug == nil {
+		c.Debug = func(string) {}
+	}
+	s := &Source{
+		config: c, sys: filepath.Join(c.Root, "sys"), socket: c.testOnlyReader,
+		queue: newQueue(), jobs: newJobs(),
+		again: make(chan struct{}, 1), scans: make(chan bool), through: make(chan struct{}),
+	}
+	if s.socket == nil {
+		socket, err := openSocket()
+		if err != nil {
+			return nil, err
+		}
+		s.socket = socket
+	}
+	s.loader = NewLoader(LoaderConfig{
+		Root: c.Root, Release: c.Release, Cmdline: c.Cmdline,
+		Log: c.Log, Debug: c.Debug, testOnlyKernel: c.testOnlyKernel,
+	})
+	return s, nil
+}
+
+// Loader is the source's loader, for modules that others need by name.
+func (s *Source) Loader() *Loader { return s.loader }
+
+// Coldplugged is closed when the first coldplug is through: every modalias of
+// the machine was tried or timed out, and the subscriber was told of every
+// device of the tracked classes that this brought.
+func (s *Source) Coldplugged() <-chan struct{} { return s.through }
+
+// NetworkReady ends the politeness towards the network: modules loaded from
+// now on are loaded at normal priority.
+func (s *Source) NetworkReady() { s.calm.Store(true) }
+
+// Again asks for another coldplug, as after lost events. It never blocks.
+func (s *Source) Again() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+	}
+}
+
+// Close closes the socket; a Run that is under way ends. Needed only where Run
+// is never called.
+func (s *Source) Close() { s.socket.close() }
+
+// Run delivers events to each, one after the other, from the calling
+// goroutine, until ctx ends or the socket breaks. It may be called once. When
+// it returns, its goroutines have ended, but for those that a driver holds in
+// the kernel, and the socket is closed.
+//
+// The error is ctx's cause, or what broke; then a new Source may be made, whose
+// coldplug finds whatever was missed.
+func (s *Source) Run(ctx context.Context, each func(Uevent)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.jobs.close()
+	defer s.socket.close()
+	defer cancel(nil)
+	start := func(what string, f func(context.Context) error) {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					cancel(fmt.Errorf("devices: %s: panic: %v", what, p))
+				}
+			}()
+			if err := f(ctx); err != nil {
+				cancel(fmt.Errorf("devices: %s: %w", what, err))
+			}
+		})
+	}
+	start("reader", s.read)
+	for _, name := range s.config.Modules {
+		s.jobs.add(job{name: name, byName: true}, foreground)
+	}
+	for range 2 {
+		start("worker", func(ctx context.Context) error { return s.work(ctx, true) })
+	}
+	for range max(4, runtime.NumCPU()) {
+		start("worker", func(ctx context.Context) error { return s.work(ctx, false) })
+	}
+	start("coldplug", s.coldplug)
+	return s.deliver(ctx, each)
+}
+
+// deliver is the loop: it alone calls each and owns what is known.
+func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
+	groups := readGroups(s.config.Root)
+	k := known{}
+	tell := func(u Uevent) {
+		if u.Action == "add" || u.Action == "change" {
+			if err := setNode(s.config.Root, u, groups); err != nil {
+				s.config.Log(err.Error())
+			}
+		}
+		each(u)
+	}
+	k.scan(s.sys, tell)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.queue.wake:
+			for _, u := range s.queue.take() {
+				k.note(u)
+				if alias := u.Env["MODALIAS"]; alias != "" && u.Action != "remove" && u.Action != "unbind" {
+					s.jobs.add(job{name: alias}, laneOf(alias))
+				}
+				tell(u)
+			}
+		case first := <-s.scans:
+			k.scan(s.sys, tell)
+			if first {
+				close(s.through)
+			}
+		}
+	}
+}
+
+// read moves messages from the socket to the queue.
+func (s *Source) read(ctx context.Context) error {
+	var last uint64
+	foreign := false
+	for {
+		u, err := s.socket.read()
+		switch {
+		case ctx.Err() != nil || errors.Is(err, os.ErrClosed):
+			return err
+		case errors.Is(err, errLost):
+			s.config.Log(err.Error() + "; looking again")
+			s.Again()
+			continue
+		case errors.Is(err, errForeign), errors.Is(err, errUevent):
+			if !foreign { // once: anybody may send, and the log is not theirs
+				foreign = true
+				s.config.Log("uevents: a message was refused: " + err.Error())
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		// A gap may be a loss, or events of another network namespace, or two
+		// processors' events in turned order: looking again is cheap.
+		if last != 0 && u.Seq > last+1 {
+			s.Again()
+		}
+		last = max(last, u.Seq)
+		if !s.queue.put(u) {
+			s.config.Log("uevents were lost: the subscriber is slow; looking again")
+			s.Again()
+		}
+	}
+}
+
+// work loads what is in the lanes.
+func (s *Source) work(ctx context.Context, foregroundOnly bool) error {
+	stop := context.AfterFunc(ctx, s.jobs.close)
+	defer stop()
+	for {
+		one, in, ok := s.jobs.take(foregroundOnly)
+		if !ok {
+			return nil
+		}
+		s.loadJob(ctx, one, in)
+	}
+}
+
+// loadJob finishes the job even if loading panics.
+func (s *Source) loadJob(ctx context.Context, one job, in lane) {
+	defer s.jobs.finish(one)
+	ctx, cancel := context.WithTimeout(ctx, loadLimit)
+	defer cancel()
+	r := request{blacklist: !one.byName, lane: in}
+	if s.calm.Load() {
+		r.lane = foreground
+	}
+	for _, got := range s.loader.load(ctx, one.name, r) {
+		switch {
+		case got.Verdict == Failed, got.Verdict == Late && !errors.Is(got.Err, context.Canceled),
+			one.byName && !got.Verdict.Good():
+			s.config.Log(got.Verdict.String() + ": " + got.Err.Error())
+		case got.Err != nil && got.Verdict != Unknown:
+			s.config.Debug(got.Err.Error())
+		}
+	}
+}
+
+// coldplug walks the modaliases, once at first and then whenever events were
+// lost.
+func (s *Source) coldplug(ctx context.Context) error {
+	for first := true; ; first = false {
+		s.walk(ctx)
+		select {
+		case s.scans <- first:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-s.again:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-time.After(againAfter):
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-s.again: // came while we waited; this round answers it
+		default:
+		}
+	}
+}
+
+// walk reads all modaliases and waits until their modules are loaded, again
+// and again until a walk finds nothing new.
+func (s *Source) walk(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, coldplugLimit)
+	defer cancel()
+	seen := map[string]bool{}
+	for round := range rounds {
+		fresh := 0
+		walkModaliases(s.sys, func(alias string) {
+			if !seen[alias] {
+				seen[alias] = true
+				fresh++
+				s.jobs.add(job{name: alias}, laneOf(alias))
+			}
+		})
+		if fresh == 0 && round > 0 {
+			return
+		}
+		if !s.jobs.wait(ctx) {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				s.config.Log("coldplug: not all modules are loaded after " + coldplugLimit.String() + "; going on")
+			}
+			return
+		}
+	}
+}
