@@ -142,7 +142,7 @@ func Build(ctx context.Context, o Options) (*Result, error) {
 
 // read takes in the configuration; every mistake of every file is reported.
 func (b *builder) read() error {
-	var errs [3]error
+	var errs [4]error
 	b.config, errs[0] = config.Load(filepath.Join(b.Dir, "image.toml"))
 	b.want, errs[1] = config.Packages(filepath.Join(b.Dir, "packages"))
 	version, err := os.ReadFile(filepath.Join(b.Dir, "VERSION"))
@@ -151,6 +151,7 @@ func (b *builder) read() error {
 		err = fmt.Errorf("VERSION: %q is no version", b.version)
 	}
 	errs[2] = err
+	errs[3] = checkUnits(filepath.Join(b.Dir, "root"))
 	return errors.Join(errs[:]...)
 }
 
