@@ -66,7 +66,11 @@ func (l *layer) put(frame int, e *tree.Entry) error {
 	e.MTime = l.epoch
 	if err := l.t.Add(e); err != nil {
 		if exists {
-			return fmt.Errorf("%s of %s: %s lies there: %w", e.Path, e.Source, old.Source, err)
+			whose := old.Source
+			if whose == "" {
+				whose = "a package"
+			}
+			return fmt.Errorf("%s of %s: does not fit over what %s lays there: %w", e.Path, e.Source, whose, err)
 		}
 		return err
 	}
