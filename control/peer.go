@@ -1,13 +1,9 @@
 package control
 
 import (
-	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // Peer is who is at the other end, as the kernel says it.
@@ -19,25 +15,6 @@ type Peer struct {
 // trusted says whether the peer may change things: it is root, or the user that
 // this server runs as, which on a machine is root.
 func (p Peer) trusted() bool { return p.UID == 0 || int64(p.UID) == int64(os.Getuid()) }
-
-// peerOf asks for SO_PEERCRED, unix(7): the credentials of connect(2).
-func peerOf(conn *net.UnixConn) (Peer, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return Peer{}, err
-	}
-	var cred *unix.Ucred
-	var sockErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return Peer{}, err
-	}
-	if sockErr != nil {
-		return Peer{}, fmt.Errorf("SO_PEERCRED: %w", sockErr)
-	}
-	return Peer{PID: int(cred.Pid), UID: cred.Uid}, nil
-}
 
 // who describes the asker for console and log: root from 192.168.1.20 (svc
 // poweroff). What the client says of itself is let through only if it is an

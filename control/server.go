@@ -70,7 +70,7 @@ func (s *server) run(ctx context.Context, l *net.UnixListener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case err != nil:
-			s.backend.Note(fmt.Sprintf("control: accept: %v", err))
+			s.backend.Note(fmt.Sprintf("accept: %v", err))
 			pause(ctx, acceptPause)
 		default:
 			s.admit(ctx, nc)
@@ -118,7 +118,7 @@ type conn struct {
 func (s *server) admit(ctx context.Context, nc *net.UnixConn) {
 	peer, err := peerOf(nc)
 	if err != nil {
-		s.backend.Note("control: " + err.Error())
+		s.backend.Note(err.Error())
 		nc.Close()
 		return
 	}
@@ -161,7 +161,7 @@ func (s *server) start(f func()) {
 
 // stumbled notes a panic and where it came from.
 func (s *server) stumbled(v any) {
-	s.backend.Note(fmt.Sprintf("control: panic: %v\n%s", v, debug.Stack()))
+	s.backend.Note(fmt.Sprintf("panic: %v\n%s", v, debug.Stack()))
 }
 
 // victim is the oldest connection without a request; if there is none, the
