@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,7 @@ func TestHarness(t *testing.T) {
 	initrd := Overlay(t, base, map[string]File{"init": floorInit(t)})
 	boot := func(t *testing.T) *VM {
 		return Boot(t, Config{Key: key, Frames: true, Config: qemu.Config{
-			Kernel: kernel, Initrd: initrd, Cmdline: "console=ttyS0 panic=-1 loglevel=7",
+			Kernel: kernel, Initrd: initrd, Cmdline: "console=ttyS0 panic=-1 loglevel=7 printk.devkmsg=on",
 			Disks: []qemu.Disk{{Path: Ext4(t, 16, "7f0c1b9e-0000-4000-8000-000000000001", "data"), Serial: "DISK1"}},
 		}})
 	}
@@ -45,7 +46,10 @@ func TestHarness(t *testing.T) {
 		vm := boot(t)
 		release := vm.Expect(`Linux version (\S+)`, 0)[1]
 		vm.Expect(`Run /init as init process`, 0)
-		vm.FirstFrame(0)
+		frame, banner := vm.FirstFrame(0), vm.Banner(0)
+		if !banner.After(frame) {
+			t.Error("the banner came before the first frame")
+		}
 		vm.Expect(`floor: lease 10\.0\.2\.15`, 0)
 		if got := vm.Must("uname -r"); got != release {
 			t.Errorf("uname -r is %q, the console said %q", got, release)
@@ -59,6 +63,10 @@ func TestHarness(t *testing.T) {
 		out, _ := vm.Run("cat /proc/partitions")
 		if strings.Contains(out, "vda") {
 			t.Error("the floor has no virtio_blk loaded, and yet a disk")
+		}
+		zero, within := vm.KernelClock()
+		if init := zero.Add(vm.Logged("Run /init as init process")); init.Before(vm.Started) || init.After(frame.Add(within)) {
+			t.Errorf("init ran %v after the start, the first frame came %v after it", init.Sub(vm.Started), frame.Sub(vm.Started))
 		}
 		vm.QMP("set_link", map[string]any{"name": "nic-n0", "up": false})
 		if _, err := vm.qmp.do("no_such_command", nil); err == nil {
@@ -85,6 +93,30 @@ func TestHarness(t *testing.T) {
 			t.Errorf("qemu %d is still there", pid)
 		}
 	})
+}
+
+func TestAccepts(t *testing.T) {
+	synAck := make([]byte, 14+20+20)
+	synAck[12], synAck[14], synAck[14+9], synAck[35], synAck[14+20+13] = 0x08, 0x45, 6, 22, 0x12
+	if !accepts(synAck, 22) {
+		t.Error("a SYN with ACK from port 22 is not seen")
+	}
+	for name, change := range map[string]struct {
+		at int
+		to byte
+	}{
+		"ARP": {13, 6}, "UDP": {23, 17}, "another port": {35, 23}, "RST": {47, 0x14}, "SYN": {47, 0x02},
+		"IPv6": {14, 0x65}, "a header beyond the end": {14, 0x4f},
+	} {
+		frame := bytes.Clone(synAck)
+		frame[change.at] = change.to
+		if accepts(frame, 22) {
+			t.Errorf("%s counts", name)
+		}
+	}
+	for n := range len(synAck) {
+		accepts(synAck[:n], 22) // must not panic
+	}
 }
 
 // TestConsoleTakes holds Expect's order and memory: no machine is needed.

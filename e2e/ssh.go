@@ -48,10 +48,12 @@ func (v *VM) SSH(ctx context.Context) (*ssh.Client, error) {
 	}
 }
 
+func (v *VM) address() string { return fmt.Sprintf("127.0.0.1:%d", v.port) }
+
 func (v *VM) dial(ctx context.Context, config *ssh.ClientConfig) (*ssh.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	addr := fmt.Sprintf("127.0.0.1:%d", v.port)
+	addr := v.address()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err

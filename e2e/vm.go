@@ -28,7 +28,7 @@ type Config struct {
 	qemu.Config
 	// Key logs in over ssh; nil means the key of the image under test.
 	Key ssh.Signer
-	// Frames makes VM.FirstFrame work, at the price of a copy of every frame.
+	// Frames makes VM.FirstFrame and VM.Banner work, at the price of a copy of every frame.
 	Frames bool
 }
 
@@ -47,7 +47,7 @@ type VM struct {
 	console *console
 	input   io.WriteCloser
 	qmp     *qmp
-	frame   chan time.Time
+	frames  *frames
 	ended   chan struct{} // closed once qemu was waited for
 	client  *ssh.Client
 }

@@ -19,7 +19,7 @@ func TestArgs(t *testing.T) {
 		Disks: []Disk{{Path: "a.img", Serial: "A1"}, {ID: "stick", Path: "b.img", USB: true, ReadOnly: true}, {Path: "c,d.img", Detached: true}},
 		Extra: []string{"-device", "i6300esb"},
 	}
-	want := strings.Fields(`-machine q35 -accel tcg -nodefaults -display none -no-reboot -m 256 -smp 2
+	want := strings.Fields(`-machine q35 -accel tcg -cpu qemu64,+rdrand -nodefaults -display none -no-reboot -m 256 -smp 2
 		-serial stdio -device virtio-rng-pci -kernel vmlinux -initrd initramfs -append CMDLINE
 		-qmp unix:/run/q
 		-netdev user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22 -device virtio-net-pci,netdev=n0,id=nic-n0
