@@ -1,5 +1,7 @@
 package keeper
 
+import "hoopy/kmsg"
+
 // Duration is a length of time in nanoseconds, as time.Duration is; the keeper
 // does without the package time.
 type Duration int64
@@ -39,6 +41,8 @@ type Config struct {
 	// Stack is debug.Stack, for the words after a panic. Nil: none.
 	Stack func() []byte
 
+	// Log says where lines go; its filters are set from the command line.
+	Log kmsg.Options
 	// Reboot ends the machine: unix.Reboot with a LINUX_REBOOT_CMD_ number.
 	// Nil: that system call.
 	Reboot func(cmd int) error

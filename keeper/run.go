@@ -64,7 +64,7 @@ func Run(cfg Config) {
 	cfg.defaults()
 	k := &keeper{
 		cfg: cfg, wake: w, signals: signals,
-		log:     kmsg.Open(kmsg.Options{}),
+		log:     kmsg.Open(cfg.Log),
 		rows:    rows{slot: make([]row, rowsMost)},
 		store:   store{slot: make([]kept, storeMost)},
 		results: make(chan result, spawnsMost+8),

@@ -47,9 +47,9 @@ func Main(args []string) int {
 	shadow, _ := os.ReadFile("/etc/shadow")      // none: no password
 	say("\nhoopy: rescue shell: " + reason + ".\n" +
 		"Leave it (exit) to try a normal start; reboot -f restarts the machine.\n")
-	programs := shells
+	programs, none := shells, "this machine has no shell"
 	if hasPassword(string(shadow)) {
-		programs = asking
+		programs, none = asking, "root has a password, and nothing here can ask for it (sulogin, login)"
 	}
 	env := append(os.Environ(), "PS1=rescue \\w # ")
 	for _, argv := range programs {
@@ -59,11 +59,7 @@ func Main(args []string) int {
 		err := unix.Exec(argv[0], argv, env)
 		say("hoopy: exec " + argv[0] + ": " + err.Error() + "\n")
 	}
-	if len(programs) == len(asking) && programs[0][0] == asking[0][0] {
-		say("hoopy: root has a password, and nothing on this machine can ask for it (sulogin, login)\n")
-	} else {
-		say("hoopy: this machine has no shell\n")
-	}
+	say("hoopy: " + none + "\n")
 	return 1
 }
 
