@@ -71,10 +71,10 @@ func (g *Graph) Broken(i int) string { return g.broken[i] }
 // two units with one name the first stays; an edge that is wrong is left out;
 // a cycle is cut at its weakest edges; a unit that loses a need that way is
 // Broken.
-func NewGraph(units []*Unit) (*Graph, error) { return newGraph(units, nil) }
+func NewGraph(units []*Unit) (*Graph, error) { return newGraph(units, nil, nil) }
 
-func newGraph(units []*Unit, at lines) (*Graph, error) {
-	b := builder{at: at, index: make(map[string]int, len(units))}
+func newGraph(units []*Unit, at lines, bad map[string]bool) (*Graph, error) {
+	b := builder{at: at, bad: bad, index: make(map[string]int, len(units))}
 	for _, u := range units {
 		if i, twice := b.index[u.Name]; twice {
 			b.say(u, "", "", fmt.Sprintf("the name %q is taken by %s", u.Name, where(b.units[i], 0)))
@@ -105,6 +105,7 @@ type builder struct {
 	out      [][]Edge
 	broken   []string
 	at       lines
+	bad      map[string]bool // units that are missing for their own mistakes
 	mistakes []*schema.Mistake
 	names    []string // of all units; filled when a mistake asks for it
 }
@@ -115,8 +116,11 @@ func (b *builder) resolve(i int, names []string, kind EdgeKind) {
 			b.out[i] = append(b.out[i], Edge{to, kind})
 		} else if kind == Needs && !b.units[i].Essential && b.broken[i] == "" {
 			b.broken[i] = fmt.Sprintf("needs %q, which is not there", name)
-			if name == b.units[i].Name {
+			switch {
+			case name == b.units[i].Name:
 				b.broken[i] = "needs itself"
+			case b.bad[name]:
+				b.broken[i] = fmt.Sprintf("needs %q, whose file has mistakes", name)
 			}
 		}
 	}
@@ -134,6 +138,7 @@ func (b *builder) target(i int, key, name string) (int, bool) {
 	u := b.units[i]
 	to, ok := b.index[name]
 	switch {
+	case !ok && b.bad[name]: // has been said
 	case !ok:
 		if b.names == nil {
 			for _, u := range b.units {

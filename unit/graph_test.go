@@ -142,6 +142,25 @@ func TestGraphMistakes(t *testing.T) {
 	}
 }
 
+// The mistakes of one file are not told again as those of its users.
+func TestGraphBadFile(t *testing.T) {
+	c, err := Load(files("svc/a.toml", "x = 1", "svc/b.toml", "command = [\"/b\"]\nneeds = [\"a\"]", "svc/c.toml", "command = [\"/c\"]\nafter = [\"a\"]"), "")
+	if err == nil {
+		t.Fatal("no mistake found")
+	}
+	g, err := c.Graph()
+	if err != nil {
+		t.Error(err)
+	}
+	holds(t, g)
+	if got := g.Broken(g.Index("b")); got != `needs "a", whose file has mistakes` {
+		t.Error(got)
+	}
+	if got := g.Broken(g.Index("c")); got != "" {
+		t.Error(got)
+	}
+}
+
 func TestGraphTwice(t *testing.T) {
 	g, err := NewGraph([]*Unit{{Name: "a", File: "x.toml"}, {Name: "a", File: "y.toml"}, {Name: "b"}, {Name: "b", File: "z.toml"}})
 	if err == nil || err.Error() != "y.toml: the name \"a\" is taken by x.toml\nz.toml: the name \"b\" is taken by the built-in unit b" {

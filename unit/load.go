@@ -22,6 +22,7 @@ type Config struct {
 	Files   int      // how many files were read
 
 	lines lines
+	bad   map[string]bool // units that were left out for their mistakes
 }
 
 // lines find where edges stand, for mistakes that only the graph can see: the
@@ -48,7 +49,7 @@ func (l lines) edge(unit, key, name string) int {
 //
 // Edges are not looked at: that is Config.Graph.
 func Load(fsys fs.FS, dir string) (*Config, error) {
-	c := &Config{Machine: &Machine{}, lines: lines{}}
+	c := &Config{Machine: &Machine{}, lines: lines{}, bad: map[string]bool{}}
 	var mistakes []*schema.Mistake
 	text, err := read(fsys, "init.toml")
 	switch {
@@ -78,12 +79,15 @@ func Load(fsys fs.FS, dir string) (*Config, error) {
 		text, err := read(fsys, path.Join("svc", e.Name()))
 		if err != nil {
 			mistakes = append(mistakes, &schema.Mistake{File: file, Text: reason(err)})
+			c.bad[name] = true
 			continue
 		}
 		u, err := c.unit(name, file, text)
 		mistakes = append(mistakes, schema.Mistakes(err)...)
 		if err == nil {
 			c.Units = append(c.Units, u)
+		} else {
+			c.bad[name] = true
 		}
 	}
 	slices.SortFunc(c.Units, func(a, b *Unit) int { return strings.Compare(a.Name, b.Name) })
@@ -93,8 +97,9 @@ func Load(fsys fs.FS, dir string) (*Config, error) {
 // All is every unit of the machine: the built-in ones, then those of files.
 func (c *Config) All() []*Unit { return append(Builtin(c.Machine), c.Units...) }
 
-// Graph is NewGraph of All, with mistakes that name lines.
-func (c *Config) Graph() (*Graph, error) { return newGraph(c.All(), c.lines) }
+// Graph is NewGraph of All, with mistakes that name lines. That a unit which
+// Load left out is missing is no mistake of its own.
+func (c *Config) Graph() (*Graph, error) { return newGraph(c.All(), c.lines, c.bad) }
 
 func read(fsys fs.FS, name string) (string, error) {
 	f, err := fsys.Open(name)

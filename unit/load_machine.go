@@ -33,13 +33,16 @@ func (c *Config) machine(file, text string) error {
 		if mac := match.String("mac"); mac != "" {
 			var right string
 			if link.MatchMAC, right = parseMAC(mac); right != "" {
+				c.bad[LinkUnit(link.Name)] = true
 				mistakes = append(mistakes, match.Mistake("mac", fmt.Sprintf("link %q: mac %q %s", link.Name, mac, right)))
 				continue
 			}
 		}
 		switch {
 		case l.Bad():
+			c.bad[LinkUnit(link.Name)] = true
 		case link.MatchName == "" && link.MatchMAC == "" && link.MatchDriver == "":
+			c.bad[LinkUnit(link.Name)] = true
 			mistakes = append(mistakes, l.Mistake("match", fmt.Sprintf(`link %q: match says nothing; write match = { name = "eth0" }`, link.Name)))
 		case seen[link.Name]:
 			mistakes = append(mistakes, l.Mistake("name", fmt.Sprintf("link %q is there twice", link.Name)))
