@@ -82,7 +82,7 @@ func bench(t *testing.T, kernel, initrd string, key ssh.Signer, boots int) {
 
 // boot measures one boot.
 func (c *contender) boot(t *testing.T, kernel string, key ssh.Signer) {
-	vm := Boot(t, Config{Key: key, Frames: true, Config: qemu.Config{
+	vm := Boot(t, Config{Key: key, Config: qemu.Config{
 		Kernel: kernel, Initrd: c.initrd, Cmdline: benchCmdline, MemoryMB: 1024, SMP: 2,
 	}})
 	frame := vm.FirstFrame(0)

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -14,22 +16,23 @@ import (
 // connection to a forwarded port cannot: qemu accepts it long before the guest
 // does, and tries again only after a second if the guest was not there yet.
 type frames struct {
-	first    chan time.Time // when the first one came
-	accepted chan struct{}  // one for each connection to port 22 that the guest accepts
+	first    chan struct{} // closed when the first one came
+	at       time.Time     // when that was
+	accepted chan struct{} // one for each connection to port 22 that the guest accepts
 }
 
 // mirror listens for the copies and returns the options that make qemu send
 // them. The reader ends with qemu.
 //
 // Source: qemu, net/filter-mirror.c: a length of 4 bytes, the frame.
-func (v *VM) mirror() ([]string, error) {
+func (v *VM) mirror(netdev string) ([]string, error) {
 	file := filepath.Join(v.dir, "frames")
 	l, err := net.Listen("unix", file)
 	if err != nil {
 		return nil, err
 	}
 	l.(*net.UnixListener).SetDeadline(time.Now().Add(Patience))
-	v.frames = &frames{first: make(chan time.Time, 1), accepted: make(chan struct{}, 64)}
+	v.frames = &frames{first: make(chan struct{}), accepted: make(chan struct{}, 64)}
 	go func() {
 		defer l.Close()
 		conn, err := l.Accept()
@@ -40,7 +43,7 @@ func (v *VM) mirror() ([]string, error) {
 		v.frames.readAll(conn)
 	}()
 	return []string{"-chardev", "socket,id=frames,path=" + file,
-		"-object", "filter-mirror,id=mirror,netdev=n0,queue=rx,outdev=frames"}, nil
+		"-object", "filter-mirror,id=mirror,netdev=" + netdev + ",queue=rx,outdev=frames"}, nil
 }
 
 func (f *frames) readAll(r io.Reader) {
@@ -58,7 +61,8 @@ func (f *frames) readAll(r io.Reader) {
 			return
 		}
 		if first {
-			f.first <- time.Now()
+			f.at = time.Now()
+			close(f.first)
 		}
 		if accepts(frame, 22) {
 			select {
@@ -85,12 +89,12 @@ func accepts(frame []byte, port uint16) bool {
 }
 
 // FirstFrame waits for the first frame that the guest sends and returns when it
-// came; it can be called once. Config.Frames must be set.
+// came.
 func (v *VM) FirstFrame(bound time.Duration) time.Time {
 	v.t.Helper()
 	select {
-	case at := <-v.frames.first:
-		return at
+	case <-v.frames.first:
+		return v.frames.at
 	case <-v.ended:
 		v.Fatalf("the machine ended without a frame")
 	case <-time.After(max(bound, Patience)):
@@ -99,60 +103,63 @@ func (v *VM) FirstFrame(bound time.Duration) time.Time {
 	return time.Time{}
 }
 
-// Banner polls for sshd, one connection at a time, and returns when its banner
-// came. A connection that the guest does not accept within unheard is made
-// again; one that it accepted is waited for. Config.Frames must be set.
-func (v *VM) Banner(bound time.Duration) time.Time {
-	v.t.Helper()
-	const unheard = 50 * time.Millisecond
-	late := time.NewTimer(max(bound, Patience))
-	defer late.Stop()
-	pause := time.NewTicker(5 * time.Millisecond)
-	defer pause.Stop()
-	for {
+// unheard is how long a connection is waited for before it is made again. One
+// that the guest accepted is not given up.
+const unheard = 100 * time.Millisecond
+
+// connect makes one connection to the guest's port 22 and returns once the
+// guest accepts it.
+func (v *VM) connect() (net.Conn, error) {
+	v.dialing.Lock() // one connection at a time, so that acceptance is this one's
+	defer v.dialing.Unlock()
+	for drained := false; !drained; {
 		select {
-		case <-v.frames.accepted: // of a connection that was given up
-			continue
+		case <-v.frames.accepted: // of one that was given up
 		default:
+			drained = true
 		}
-		if at, ok := v.banner(unheard); ok {
-			return at
-		}
-		select {
-		case <-pause.C:
-		case <-v.ended:
-			v.Fatalf("the machine ended without a banner")
-		case <-late.C:
-			v.Fatalf("no banner")
-		}
+	}
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", v.port))
+	if err != nil {
+		return nil, err
+	}
+	silence := time.NewTimer(unheard)
+	defer silence.Stop()
+	select {
+	case <-v.frames.accepted:
+		return conn, nil
+	case <-silence.C:
+		conn.Close()
+		return nil, errRefused
 	}
 }
 
-// banner makes one connection.
-func (v *VM) banner(unheard time.Duration) (time.Time, bool) {
-	conn, err := net.Dial("tcp", v.address())
-	if err != nil {
-		return time.Time{}, false
-	}
-	defer conn.Close()
-	got := make(chan time.Time, 1)
-	go func() {
-		defer close(got)
-		var b [4]byte
-		if _, err := io.ReadFull(conn, b[:]); err == nil && string(b[:]) == "SSH-" {
-			got <- time.Now()
-		}
-	}()
-	silence := time.NewTimer(unheard)
-	defer silence.Stop()
+var errRefused = errors.New("the guest does not accept connections to port 22")
+
+// Banner polls for sshd, one connection at a time, from the first frame on, and
+// returns when its banner came.
+func (v *VM) Banner(bound time.Duration) time.Time {
+	v.t.Helper()
+	v.FirstFrame(bound)
+	late := time.Now().Add(max(bound, Patience))
 	for {
+		if conn, err := v.connect(); err == nil {
+			conn.SetReadDeadline(late)
+			var b [4]byte
+			_, err = io.ReadFull(conn, b[:])
+			at := time.Now()
+			conn.Close()
+			if err == nil && string(b[:]) == "SSH-" {
+				return at
+			}
+		}
 		select {
-		case at, ok := <-got:
-			return at, ok
-		case <-v.frames.accepted:
-			silence.Reset(Patience)
-		case <-silence.C:
-			return time.Time{}, false
+		case <-v.ended:
+			v.Fatalf("the machine ended without a banner")
+		default:
+		}
+		if time.Now().After(late) {
+			v.Fatalf("no banner")
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestHarness(t *testing.T) {
 	kernel, base, key := standIn(t)
 	initrd := Overlay(t, base, map[string]File{"init": floorInit(t)})
 	boot := func(t *testing.T) *VM {
-		return Boot(t, Config{Key: key, Frames: true, Config: qemu.Config{
+		return Boot(t, Config{Key: key, Config: qemu.Config{
 			Kernel: kernel, Initrd: initrd, Cmdline: "console=ttyS0 panic=-1 loglevel=7 printk.devkmsg=on",
 			Disks: []qemu.Disk{{Path: Ext4(t, 16, "7f0c1b9e-0000-4000-8000-000000000001", "data"), Serial: "DISK1"}},
 		}})

@@ -6,16 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 )
-
-// retry is the pause between two attempts to reach a guest that does not
-// answer yet: qemu accepts for it, so there is no event to wait for.
-const retry = 100 * time.Millisecond
 
 // SSH returns a connection as root once the guest's sshd answers, or the last
 // attempt's error when the context ends. A refused key ends the attempts.
@@ -28,10 +23,15 @@ func (v *VM) SSH(ctx context.Context) (*ssh.Client, error) {
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the other end is our child's loopback
 	}
-	tick := time.NewTicker(retry)
-	defer tick.Stop()
+	select {
+	case <-v.frames.first:
+	case <-v.ended:
+		return nil, errors.New("ssh: the machine has ended without a frame")
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ssh: %w: the guest sent no frame", ctx.Err())
+	}
 	for {
-		client, err := v.dial(ctx, config)
+		client, err := v.dial(config)
 		if err == nil {
 			return client, nil
 		}
@@ -43,24 +43,19 @@ func (v *VM) SSH(ctx context.Context) (*ssh.Client, error) {
 			return nil, fmt.Errorf("ssh: %w; last attempt: %w", ctx.Err(), err)
 		case <-v.ended:
 			return nil, fmt.Errorf("ssh: the machine has ended; last attempt: %w", err)
-		case <-tick.C:
+		default:
 		}
 	}
 }
 
-func (v *VM) address() string { return fmt.Sprintf("127.0.0.1:%d", v.port) }
-
-func (v *VM) dial(ctx context.Context, config *ssh.ClientConfig) (*ssh.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	addr := v.address()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+// dial connects and logs in. It takes at least a moment, also where it fails.
+func (v *VM) dial(config *ssh.ClientConfig) (*ssh.Client, error) {
+	conn, err := v.connect()
 	if err != nil {
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	c, channels, requests, err := ssh.NewClientConn(conn, addr, config)
+	conn.SetDeadline(time.Now().Add(Patience))
+	c, channels, requests, err := ssh.NewClientConn(conn, conn.RemoteAddr().String(), config)
 	if err != nil {
 		conn.Close()
 		return nil, err

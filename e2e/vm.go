@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,8 +29,6 @@ type Config struct {
 	qemu.Config
 	// Key logs in over ssh; nil means the key of the image under test.
 	Key ssh.Signer
-	// Frames makes VM.FirstFrame and VM.Banner work, at the price of a copy of every frame.
-	Frames bool
 }
 
 // VM is a running machine. Its methods end the test when they fail, so they
@@ -48,6 +47,7 @@ type VM struct {
 	input   io.WriteCloser
 	qmp     *qmp
 	frames  *frames
+	dialing sync.Mutex
 	ended   chan struct{} // closed once qemu was waited for
 	client  *ssh.Client
 }
@@ -73,8 +73,11 @@ func Boot(t testing.TB, c Config) *VM {
 	if len(c.NICs) == 0 {
 		c.NICs = []qemu.NIC{{}}
 	}
+	c.NICs = append([]qemu.NIC(nil), c.NICs...) // the caller's stay as they are
+	if c.NICs[0].ID == "" {
+		c.NICs[0].ID = "n0"
+	}
 	given := append([]qemu.Forward(nil), c.NICs[0].Forwards...)
-	c.NICs = append([]qemu.NIC(nil), c.NICs...)
 	for try := 0; ; try++ {
 		port := freePort(t)
 		c.NICs[0].Forwards = append([]qemu.Forward{{Host: port, Guest: 22}}, given...)
@@ -114,13 +117,11 @@ func start(t testing.TB, c Config, port int) (v *VM, taken bool) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	if c.Frames {
-		extra, err := v.mirror()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Extra = append(append([]string(nil), c.Extra...), extra...)
+	extra, err := v.mirror(c.NICs[0].ID)
+	if err != nil {
+		t.Fatal(err)
 	}
+	c.Extra = append(append([]string(nil), c.Extra...), extra...)
 	// The context ends before the cleanup, which knows how to kill the group.
 	if v.cmd, err = qemu.Command(context.WithoutCancel(t.Context()), c.Config); err != nil {
 		t.Fatal(err)
