@@ -1,0 +1,261 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hoopy/control"
+	"hoopy/unit"
+)
+
+// screen is what svc status shows.
+type screen struct {
+	look    look
+	machine *control.Machine
+	units   []unit.Report
+	all     bool // fold nothing
+}
+
+// foldFrom is how many units fit one screen: up to that, only reached
+// milestones fold into "4 more ready".
+const foldFrom = 24
+
+// String is the whole screen.
+func (s *screen) String() string {
+	var b strings.Builder
+	units := slices.Clone(s.units)
+	slices.SortStableFunc(units, func(x, y unit.Report) int {
+		return cmp.Or(cmp.Compare(rank(x.Kind), rank(y.Kind)), strings.Compare(x.Name, y.Name))
+	})
+	var shown, unwell []unit.Report
+	folded := map[unit.State]int{}
+	for _, u := range units {
+		if !u.State.Well() {
+			unwell = append(unwell, u)
+		}
+		if s.all || !s.dull(&u, len(units)) {
+			shown = append(shown, u)
+		} else {
+			folded[u.State]++
+		}
+	}
+	s.head(&b, len(unwell))
+	if len(shown) > 0 {
+		s.table(&b, shown)
+	}
+	s.foot(&b, folded, unwell)
+	return b.String()
+}
+
+// rank orders the kinds: what the rest stands on comes first.
+func rank(k unit.Kind) int {
+	return slices.Index([]unit.Kind{unit.Link, unit.Milestone, unit.Service, unit.Task}, k)
+}
+
+// dull says whether a unit is worth no line of its own.
+func (s *screen) dull(u *unit.Report, of int) bool {
+	if !u.State.Well() {
+		return false
+	}
+	if u.Kind == unit.Milestone {
+		return true
+	}
+	return of > foldFrom && !u.Essential && u.Note == "" && u.Restarts == 0
+}
+
+// head is the machine in a line, and what is wrong with it in more.
+func (s *screen) head(b *strings.Builder, unwell int) {
+	m := s.machine
+	parts := []string{s.look.paint(bold, cmp.Or(escape(m.Hostname), "(no name)")) + "  up " + uptime(time.Duration(m.Uptime))}
+	if m.Image != "" {
+		parts = append(parts, "image "+escape(m.Image))
+	}
+	if m.Boot > 0 {
+		parts = append(parts, "booted in "+seconds(m.Boot))
+	} else {
+		parts = append(parts, s.look.paint(yellow, "still booting"))
+	}
+	if unwell > 0 {
+		parts = append(parts, s.look.paint(red, fmt.Sprintf("%d of %s not well", unwell, count(len(s.units), "unit"))))
+	} else {
+		parts = append(parts, s.look.paint(green, count(len(s.units), "unit")+" well"))
+	}
+	b.WriteString(strings.Join(parts, "   ") + "\n")
+	note := func(c colour, text string) { b.WriteString(s.look.paint(c, cut(text, s.look.width)) + "\n") }
+	if m.Ending != "" {
+		note(yellow, "the machine is ending: "+escape(m.Ending))
+	}
+	if m.Safe {
+		note(red, "safe mode: only essential units are started; svc reload ends it")
+	}
+	if n := len(m.Mistakes); n > 0 {
+		note(red, "the configuration has "+count(n, "mistake")+"; svc check lists them:")
+		for _, line := range m.Mistakes[:min(n, 3)] {
+			note(plain, "  "+escape(line))
+		}
+	}
+	for _, line := range m.Notes {
+		note(yellow, escape(line))
+	}
+}
+
+var titles = []string{"UNIT", "STATE", "SINCE", "PID", "MEM", "RESTARTS", "NOTE"}
+
+// right are the columns of numbers.
+var right = [...]bool{3: true, 4: true, 5: true, 6: false}
+
+// gap stands between columns and before the first.
+const gap = "  "
+
+func (s *screen) table(b *strings.Builder, units []unit.Report) {
+	rows := [][]string{titles}
+	for i := range units {
+		rows = append(rows, s.row(&units[i]))
+	}
+	widths := make([]int, len(titles))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], columns(cell))
+		}
+	}
+	before := len(gap)
+	for _, w := range widths[:len(widths)-1] {
+		before += w + len(gap)
+	}
+	b.WriteString("\n")
+	for n, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			c := plain
+			switch {
+			case n == 0:
+				c = dim
+			case i == 1:
+				c = stateColour(units[n-1].State)
+			}
+			line.WriteString(gap)
+			last := i == len(row)-1
+			switch {
+			case last:
+				if s.look.width > 0 {
+					cell = cut(cell, max(8, s.look.width-before))
+				}
+				line.WriteString(s.look.paint(c, cell))
+			case right[i]:
+				line.WriteString(padLeft(cell, widths[i]))
+			default: // the blanks after the colour, that it does not count
+				line.WriteString(s.look.paint(c, cell) + strings.Repeat(" ", widths[i]-columns(cell)))
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		if n > 0 && !units[n-1].State.Well() {
+			indent := gap + strings.Repeat(" ", widths[0]) + gap + "| "
+			for _, l := range units[n-1].LastLines {
+				if s.look.width > 0 {
+					l = cut(escape(l), max(8, s.look.width-len(indent)))
+				}
+				b.WriteString(indent + escape(l) + "\n")
+			}
+		}
+	}
+}
+
+func stateColour(st unit.State) colour {
+	switch st {
+	case unit.Ready:
+		return green
+	case unit.Waiting, unit.Starting, unit.Stopping:
+		return yellow
+	case unit.BackOff, unit.Failed, unit.Stuck:
+		return red
+	}
+	return dim
+}
+
+// row are the cells of one unit.
+func (s *screen) row(u *unit.Report) []string {
+	row := []string{escape(u.Name), u.State.String(), "", "", size(u.Memory), "", s.note(u)}
+	if u.Since > 0 {
+		row[2] = span(s.machine.Uptime.Sub(u.Since))
+		if u.State != unit.Ready {
+			row[2] += " ago"
+		}
+	}
+	if u.Pid > 0 {
+		row[3] = strconv.Itoa(u.Pid)
+	}
+	if u.Restarts > 0 {
+		row[5] = strconv.Itoa(u.Restarts)
+	}
+	return row
+}
+
+// note is what a person wants to know about a unit in this state.
+func (s *screen) note(u *unit.Report) string {
+	var parts []string
+	add := func(text string) {
+		if text != "" && !slices.Contains(parts, text) {
+			parts = append(parts, escape(text))
+		}
+	}
+	switch u.State {
+	case unit.Ready:
+		add(u.Note)
+		add(u.Why)
+	case unit.Waiting:
+		if len(u.Waits) > 0 {
+			add("for " + names(u.Waits))
+		}
+		add(u.Why)
+	default:
+		add(u.Why)
+		if u.State == unit.BackOff && u.Retry > 0 {
+			add("again in " + span(u.Retry.Sub(s.machine.Uptime)))
+		}
+		add(u.Note)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// names lists a few names, and how many more there are.
+func names(all []string) string {
+	const most = 4
+	if len(all) <= most {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:most-1], ", "), len(all)-most+1)
+}
+
+// foot is what was folded, and where to go on.
+func (s *screen) foot(b *strings.Builder, folded map[unit.State]int, unwell []unit.Report) {
+	var parts []string
+	for _, st := range unit.States {
+		if n := folded[st]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d more %s", n, st))
+		}
+	}
+	slices.Reverse(parts) // ready before inactive
+	if len(parts) > 0 {
+		b.WriteString(gap + s.look.paint(dim, strings.Join(parts, ", ")+" (svc status -a)") + "\n")
+	}
+	var hints []string
+	for _, u := range unwell {
+		if (u.Kind == unit.Service || u.Kind == unit.Task) && u.State != unit.Waiting {
+			hints = append(hints, escape(u.Name))
+		}
+	}
+	switch n := len(hints); {
+	case n == 1:
+		fmt.Fprintf(b, "\n%s is not well: svc logs %s\n", hints[0], hints[0])
+	case n > 1:
+		more := ""
+		if n > 3 {
+			more = ", …"
+		}
+		fmt.Fprintf(b, "\n%d units are not well: svc logs %s%s\n", n, strings.Join(hints[:min(n, 3)], ", svc logs "), more)
+	}
+}
