@@ -14,8 +14,8 @@
 //
 // A Source listens to the kernel's uevents, then looks what was there before.
 // Its subscriber gets every uevent, and a synthetic "add" for each net, block,
-// input, misc and tty device that existed already (their uevent files are read:
-// 50 µs each, a tenth of making the kernel send them again). Where events were
+// input, misc and tty device that existed already (their uevent files are read,
+// which costs less than making the kernel send them again). Where events were
 // lost, it looks again and sends what is missing, "remove" included. So the
 // subscriber must take the same news twice, and can rely on nothing else.
 //

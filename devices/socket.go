@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,10 +30,11 @@ var errForeign = errors.New("not from the kernel")
 
 // socket receives the kernel's uevents.
 type socket struct {
-	f   *os.File
-	raw syscall.RawConn
-	buf []byte
-	oob []byte
+	f      *os.File
+	raw    syscall.RawConn
+	buf    []byte
+	oob    []byte
+	closed atomic.Bool
 }
 
 // openSocket makes the socket in the network namespace of the calling thread.
@@ -68,7 +70,10 @@ func openSocket() (*socket, error) {
 }
 
 // close wakes a blocked read; the socket may be closed twice.
-func (s *socket) close() { _ = s.f.Close() }
+func (s *socket) close() {
+	s.closed.Store(true)
+	_ = s.f.Close()
+}
 
 // read waits for one message. After errLost, errForeign and errUevent reading
 // goes on; os.ErrClosed ends it.
@@ -84,6 +89,9 @@ func (s *socket) read() (Uevent, error) {
 			}
 		}
 	}); rawErr != nil {
+		if s.closed.Load() { // os.File says ErrClosed, its RawConn says something of its own
+			return Uevent{}, os.ErrClosed
+		}
 		return Uevent{}, rawErr
 	}
 	switch {
