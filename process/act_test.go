@@ -1,0 +1,94 @@
+package process
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// act is a service of the tests: what a shell cannot do.
+func act(what string, args []string) int {
+	switch what {
+	case "act:notify": // send each argument as a datagram, exit at once
+		return notifyAll(args)
+	case "act:notify-barrier": // notify, then wait until it was taken
+		return notifyBarrier(args[0])
+	case "act:notify-stay":
+		if n := notifyAll(args); n != 0 {
+			return n
+		}
+		wait()
+	case "act:listen": // listen on a port when told to by a line of stdin's file
+		l, err := net.Listen("tcp", args[0])
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		defer l.Close()
+		wait()
+	}
+	return 0
+}
+
+func wait() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, unix.SIGTERM)
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+	}
+}
+
+func notifyAll(texts []string) int {
+	fd, err := dial()
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, text := range texts {
+		if _, err := unix.Write(fd, []byte(text)); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	return 0
+}
+
+func dial() (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.Connect(fd, &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")})
+}
+
+func notifyBarrier(text string) int {
+	fd, err := dial()
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return 1
+	}
+	unix.Write(fd, []byte(text))
+	if err := unix.Sendmsg(fd, []byte("BARRIER=1"), unix.UnixRights(p[1]), nil, 0); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	unix.Close(p[1])
+	fds := []unix.PollFd{{Fd: int32(p[0])}}
+	for {
+		n, err := unix.Poll(fds, 10000)
+		if err == unix.EINTR {
+			continue
+		}
+		fmt.Println("barrier:", n == 1 && fds[0].Revents&unix.POLLHUP != 0)
+		return 0
+	}
+}

@@ -1,0 +1,280 @@
+package process
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/keeper"
+)
+
+// miniKeeper is as much of a keeper as the arm needs: it forks, waits, stores,
+// and tells the next epoch what it knows. The real one is tested in its own
+// package; this one runs in the test's process.
+type miniKeeper struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	sup    int // our end of the current pair
+	rows   map[uint64]*miniRow
+	stored map[string]int
+	log    []keeper.Op
+	quit   chan struct{}
+}
+
+type miniRow struct {
+	unit           string
+	pid            int
+	pidfd, errRead int
+	exited         bool
+	status         uint32
+}
+
+func newMiniKeeper(t *testing.T) *miniKeeper {
+	k := &miniKeeper{t: t, rows: map[uint64]*miniRow{}, stored: map[string]int{}, sup: -1}
+	t.Cleanup(func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, r := range k.rows {
+			if r.pidfd >= 0 && !r.exited {
+				unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0)
+			}
+		}
+	})
+	return k
+}
+
+// connect begins an epoch and returns the supervisor's end.
+func (k *miniKeeper) connect() int {
+	k.t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.mu.Lock()
+	if k.sup >= 0 {
+		unix.Shutdown(k.sup, unix.SHUT_RDWR)
+	}
+	k.sup = pair[0]
+	k.mu.Unlock()
+	go k.serve(pair[0])
+	return pair[1]
+}
+
+func (k *miniKeeper) serve(fd int) {
+	b := make([]byte, keeper.PacketMax)
+	oob := make([]byte, unix.CmsgSpace(4*keeper.FDMax))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		var p keeper.Packet
+		if !p.Decode(b[:n]) {
+			k.t.Errorf("undecodable packet of %d bytes", n)
+			return
+		}
+		k.take(fd, p, rights(oob[:oobn]))
+	}
+}
+
+func (k *miniKeeper) send(fd int, p keeper.Packet, fds ...int) {
+	sendmsg(fd, p.Append(nil), fds)
+}
+
+func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.log = append(k.log, p.Op)
+	switch p.Op {
+	case keeper.OpHello:
+		for token, r := range k.rows {
+			row := keeper.Packet{Op: keeper.OpRow, Token: token, A: uint64(r.pid), Payload: append([]byte{keeper.RowAlive}, r.unit...)}
+			if r.exited {
+				row.Payload[0] = keeper.RowExited
+				k.send(fd, row, r.errRead)
+			} else {
+				k.send(fd, row, r.pidfd, r.errRead)
+			}
+		}
+		for key, s := range k.stored {
+			k.send(fd, keeper.Packet{Op: keeper.OpStored, Payload: []byte(key)}, s)
+		}
+		k.send(fd, keeper.Packet{Op: keeper.OpTable})
+		for token, r := range k.rows {
+			if r.exited {
+				k.send(fd, keeper.Packet{Op: keeper.OpExit, Token: token, A: uint64(r.status)})
+			}
+		}
+	case keeper.OpSpawn:
+		unitName := string(p.Payload)
+		go k.spawn(p.Token, unitName, fds)
+	case keeper.OpAck:
+		if r := k.rows[p.Token]; r != nil && r.exited {
+			unix.Close(r.errRead)
+			delete(k.rows, p.Token)
+		}
+	case keeper.OpStore:
+		k.stored[string(p.Payload)] = fds[0]
+	case keeper.OpDrop:
+		if s, ok := k.stored[string(p.Payload)]; ok {
+			unix.Close(s)
+			delete(k.stored, string(p.Payload))
+		}
+	}
+}
+
+func (k *miniKeeper) spawn(token uint64, name string, fds []int) {
+	r := &miniRow{unit: name, pidfd: -1, errRead: fds[keeper.SpawnErrRead]}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"/init", "exec", name}, &syscall.ProcAttr{
+		Env: os.Environ(),
+		Files: []uintptr{uintptr(fds[keeper.SpawnStdin]), uintptr(fds[keeper.SpawnStdout]), uintptr(fds[keeper.SpawnStderr]),
+			uintptr(fds[keeper.SpawnSpec]), uintptr(fds[keeper.SpawnErrWrite])},
+		Sys: &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fds[keeper.SpawnCgroup], PidFD: &r.pidfd},
+	})
+	for i, fd := range fds {
+		if i != keeper.SpawnErrRead {
+			unix.Close(fd)
+		}
+	}
+	k.mu.Lock()
+	if err != nil {
+		k.send(k.sup, keeper.Packet{Op: keeper.OpSpawned, Token: token, B: uint64(err.(syscall.Errno))})
+		k.mu.Unlock()
+		return
+	}
+	r.pid = pid
+	k.rows[token] = r
+	k.send(k.sup, keeper.Packet{Op: keeper.OpSpawned, Token: token, A: uint64(pid)}, r.pidfd)
+	k.mu.Unlock()
+	var st syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(pid, &st, 0, nil); err != syscall.EINTR {
+			break
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r.exited, r.status = true, uint32(st)
+	k.send(k.sup, keeper.Packet{Op: keeper.OpExit, Token: token, A: uint64(st), B: 1})
+}
+
+func (k *miniKeeper) held() (rows, stored int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.rows), len(k.stored)
+}
+
+// TestKeeperQueues: a keeper that does not read costs nobody a wait, and gets
+// everything in order when it reads again.
+func TestKeeperQueues(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := NewKeeper(pair[1], 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 2000
+	for i := range n {
+		if i%10 == 0 {
+			k.Store("key", null)
+		} else {
+			k.Pong(uint64(i))
+		}
+	}
+	unix.Close(null) // what was queued has its own
+	unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
+	b := make([]byte, keeper.PacketMax)
+	oob := make([]byte, unix.CmsgSpace(4*keeper.FDMax))
+	for i := range n {
+		m, oobn, _, _, err := unix.Recvmsg(pair[0], b, oob, 0)
+		if err != nil {
+			t.Fatalf("packet %d: %v", i, err)
+		}
+		var p keeper.Packet
+		fds := rights(oob[:oobn])
+		if !p.Decode(b[:m]) || p.Epoch != 7 || i%10 == 0 && (p.Op != keeper.OpStore || len(fds) != 1) || i%10 != 0 && p.A != uint64(i) {
+			t.Fatalf("packet %d: %+v with %d descriptors", i, p, len(fds))
+		}
+		closeAll(fds)
+	}
+}
+
+// TestKeeperCalls: what the keeper sends reaches the callbacks, nonsense does
+// not, and its end is told.
+func TestKeeperCalls(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := NewKeeper(pair[1], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	send := func(p keeper.Packet) { sendmsg(pair[0], p.Append(nil), nil) }
+	send(keeper.Packet{Op: keeper.OpPing, A: 4})
+	send(keeper.Packet{Op: keeper.OpRow, Token: 9, Payload: []byte("\x01sshd")})
+	send(keeper.Packet{Op: keeper.OpTable, A: keeper.HowReboot, B: 1})
+	table, err := k.Hello(5 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(table.Rows) != 1 || table.Rows[0].Unit != "sshd" || !table.Rows[0].Exited || table.Rows[0].Pidfd != -1 || !table.Safe || table.Ending.String() != "reboot" {
+		t.Errorf("%+v", table)
+	}
+	said := make(chan string, 10)
+	k.OnSignal = func(sig int) {
+		if sig == 1 {
+			panic("a panic ends the line, loudly")
+		}
+		said <- "signal"
+	}
+	k.OnPing = func(n uint64) { said <- "ping" }
+	k.OnLost = func(err error) { said <- "lost: " + err.Error() }
+	sendmsg(pair[0], []byte("nonsense"), nil)
+	send(keeper.Packet{Op: keeper.OpSignal, A: 15})
+	send(keeper.Packet{Op: keeper.OpPing})
+	send(keeper.Packet{Op: keeper.OpSignal, A: 1})
+	go k.Serve()
+	for _, want := range []string{"signal", "ping", "lost: keeper: panic: a panic ends the line, loudly"} {
+		select {
+		case got := <-said:
+			if got != want {
+				t.Errorf("%q, not %q", got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("no %q", want)
+		}
+	}
+}
+
+func TestHelloIsBounded(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	k, err := NewKeeper(pair[1], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if _, err := k.Hello(10 * time.Millisecond); err == nil {
+		t.Error("no error")
+	}
+}
