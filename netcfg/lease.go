@@ -101,7 +101,7 @@ type client struct {
 	tries int       // packets sent in this exchange
 	began unit.Time // the exchange
 	sent  unit.Time // the last packet
-	naks  int       // in a row, without a lease between
+	naks  int       // refusals in a row, without a lease that lived to its T1 between
 	offer terms
 	lease held // in rebooting, bound, renewing, rebinding
 }
@@ -225,6 +225,7 @@ func (c client) onTimer(now unit.Time) (client, []output) {
 		if c.lease.end == 0 {
 			return c, nil
 		}
+		c.naks = 0
 		if now >= c.lease.end {
 			return c.lose(now, "the lease ran out")
 		}
@@ -329,7 +330,7 @@ func (c client) transmit(now unit.Time) (client, []output) {
 // take makes acknowledged terms the lease. It began when the request for it
 // was sent, RFC 2131 4.4.1.
 func (c client) take(t terms) (client, []output) {
-	c.phase, c.naks = bound, 0
+	c.phase = bound
 	c.lease = hold(t, c.sent)
 	out := []output{{op: bind, lease: c.lease}}
 	next, more := c.sleep(c.lease.t1)
@@ -343,7 +344,8 @@ func (c client) lose(now unit.Time, why string) (client, []output) {
 }
 
 // pause begins anew, the first time at once, then ever later: a server that
-// offers and refuses is not to be asked in a tight circle.
+// offers and refuses, or offers what the kernel refuses, is not to be asked in
+// a tight circle.
 func (c client) pause(now unit.Time) (client, []output) {
 	c.naks++
 	if c.naks == 1 {

@@ -88,6 +88,11 @@ func parseRecord(b []byte) (record, error) {
 	if !host(t.Addr.Addr()) || t.Addr.Bits() < 1 || !host(t.Server) || t.Lease <= 0 || t.Lease > forever || r.Asked < 0 {
 		return record{}, fmt.Errorf("no sound lease in it")
 	}
+	for _, a := range t.DNS {
+		if !host(a) {
+			return record{}, fmt.Errorf("no sound name server in it")
+		}
+	}
 	for _, in := range r.On.Routes {
 		if !in.To.Addr().Is4() || in.To.Bits() < 0 || !in.Via.Is4() || !in.Source.Is4() {
 			return record{}, fmt.Errorf("no sound route in it")
