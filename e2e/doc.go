@@ -17,7 +17,7 @@
 // is left behind: qemu has a process group of its own that is killed when the
 // test ends, and by the kernel should the test binary die.
 //
-// What is booted is named by environment variables that the Makefile sets:
-// HOOPY_KERNEL and HOOPY_INITRAMFS (default out/vmlinuz, out/initramfs of the
-// repository), and HOOPY_KEY, the private key that may log in (out/keys/id_ed25519).
+// What is booted is what the checkout holds: [Image] builds it once for all
+// tests, with a key to log in. HOOPY_KERNEL, HOOPY_INITRAMFS and HOOPY_KEY (a
+// private key), set together, name another.
 package e2e

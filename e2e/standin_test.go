@@ -28,7 +28,7 @@ func standIn(t testing.TB) (kernel, initramfs string, key ssh.Signer) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "repo")
 	o := debian.Options{
-		Dir:     dir,
+		Dir: dir, CacheDir: filepath.Join(cacheDir, "debian"),
 		Names:   []string{"alpine-baselayout", "busybox", "openssh-server"},
 		Modules: []string{"drivers/virtio/", "virtio_net", "virtio_blk", "button", "evdev"},
 	}

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -212,39 +211,4 @@ func (v *VM) Ended(bound time.Duration) string {
 	}
 	<-v.qmp.done
 	return v.qmp.shutdownReason()
-}
-
-// image returns what an environment variable names, or a file of the
-// repository; a test without it is skipped.
-func image(t testing.TB, env, file string) string {
-	t.Helper()
-	path := os.Getenv(env)
-	if path == "" {
-		path = filepath.Join("..", file)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is absent: run `go run ./build` or set %s", file, env)
-	}
-	return path
-}
-
-// Image returns the kernel and the initramfs under test, out/vmlinuz and
-// out/initramfs unless the environment names others.
-func Image(t testing.TB) (kernel, initramfs string) {
-	t.Helper()
-	return image(t, "HOOPY_KERNEL", "out/vmlinuz"), image(t, "HOOPY_INITRAMFS", "out/initramfs")
-}
-
-// Key returns the key that may log in to the image under test.
-func Key(t testing.TB) ssh.Signer {
-	t.Helper()
-	b, err := os.ReadFile(image(t, "HOOPY_KEY", "out/keys/id_ed25519"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.ParsePrivateKey(b)
-	if err != nil {
-		t.Fatal(fmt.Errorf("HOOPY_KEY: %w", err))
-	}
-	return key
 }

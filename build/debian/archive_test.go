@@ -14,6 +14,9 @@ import (
 	"hoopy/build/tree"
 )
 
+// cache is the one that image builds of this checkout use, too.
+const cache = "../../out/cache/debian"
+
 // unroll lays packages on the disk, without owners.
 func unroll(t *testing.T, packages []pkg) string {
 	root := t.TempDir()
@@ -55,7 +58,7 @@ func copyOut(from *tree.Tree, e *tree.Entry, to string) error {
 // TestEveryLibraryIsThere asks the loader of the image which files it would
 // take for each program: none may lack, none may be the host's.
 func TestEveryLibraryIsThere(t *testing.T) {
-	a, err := Options{}.archive()
+	a, err := Options{CacheDir: cache}.archive()
 	if err != nil {
 		t.Skip(err)
 	}
@@ -93,7 +96,7 @@ func TestEveryLibraryIsThere(t *testing.T) {
 }
 
 func TestLoadKernel(t *testing.T) {
-	k, err := LoadKernel(t.Context(), Options{})
+	k, err := LoadKernel(t.Context(), Options{CacheDir: cache})
 	if err != nil {
 		t.Skip(err)
 	}
@@ -125,7 +128,7 @@ func TestLoadKernel(t *testing.T) {
 // key alone, and reads each package back against the signed index.
 func TestRepositoryIsReadAsAlpines(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "repo")
-	o := Options{Dir: dir, Names: []string{"linux-lts", "linux-firmware-none", "busybox", "openssh"}}
+	o := Options{Dir: dir, CacheDir: cache, Names: []string{"linux-lts", "linux-firmware-none", "busybox", "openssh"}}
 	if _, err := o.archive(); err != nil {
 		t.Skip(err)
 	}
@@ -140,17 +143,17 @@ func TestRepositoryIsReadAsAlpines(t *testing.T) {
 	if err := keys.AddPEM(KeyName, pem); err != nil {
 		t.Fatal(err)
 	}
-	cache, err := apk.NewCache(t.TempDir())
+	packages, err := apk.NewCache(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err := apk.OpenRepo(t.Context(), dir, Arch, keys, cache, apk.FetchOptions{})
+	repo, err := apk.OpenRepo(t.Context(), dir, Arch, keys, packages, apk.FetchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	laid := map[string]string{}
 	for _, p := range repo.Packages {
-		a, err := cache.Fetch(t.Context(), p)
+		a, err := packages.Fetch(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}

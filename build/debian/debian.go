@@ -139,6 +139,14 @@ func Repository(ctx context.Context, o Options) error {
 	return m.write(o.Dir, stamp)
 }
 
+// StandIn makes the repository of the named packages in dir, keeps Debian's
+// packages in the folder debian beside it, and returns the file of the public
+// key. It is what an image build calls where no mirror answers.
+func StandIn(ctx context.Context, dir string, names []string) (key string, err error) {
+	err = Repository(ctx, Options{Dir: dir, Names: names, CacheDir: filepath.Join(filepath.Dir(dir), "debian")})
+	return filepath.Join(dir, KeyName), err
+}
+
 // maker holds what becomes a repository.
 type maker struct {
 	*archive

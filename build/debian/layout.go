@@ -127,7 +127,6 @@ func addRelease(_ context.Context, _ *maker, t *tree.Tree) error {
 ID=debian
 VERSION_ID=`+version+`
 PRETTY_NAME="hoopy on Debian `+version+` packages, a stand-in for Alpine Linux"
-VARIANT="stand-in: no Alpine mirror was used"
 VARIANT_ID=stand-in
 `)
 }
