@@ -255,17 +255,28 @@ func (l *Loader) insert(ctx context.Context, s step, in lane) Result {
 		select {
 		case l.slots[in] <- struct{}{}:
 			defer func() { <-l.slots[in] }()
-			go l.run(one, s, in)
+			if ctx.Err() == nil { // both may be ready
+				go l.run(one, s, in)
+				break
+			}
+			one.end(late(ctx, s.name))
 		case <-ctx.Done():
-			one.end(Result{s.name, Late, &ModuleError{s.name, context.Cause(ctx)}})
+			one.end(late(ctx, s.name))
 		}
 	}
 	select {
 	case <-one.done:
+		if !first && one.result.Verdict == Late && ctx.Err() == nil {
+			return l.insert(ctx, s, in) // the one we waited for had less time
+		}
 		return one.result
 	case <-ctx.Done():
-		return Result{s.name, Late, &ModuleError{s.name, context.Cause(ctx)}}
+		return late(ctx, s.name)
 	}
+}
+
+func late(ctx context.Context, module string) Result {
+	return Result{module, Late, &ModuleError{module, context.Cause(ctx)}}
 }
 
 func (in *insertion) end(r Result) {
