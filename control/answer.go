@@ -15,6 +15,9 @@ func (s *server) serve(ctx context.Context, c *conn) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.stumbled(v)
+			if ctx.Err() != nil { // the end of the server, or of the client
+				return
+			}
 			s.reply(c.net, Response{Error: &Error{CodeInternal, fmt.Sprintf("the supervisor stumbled: %v", v)}})
 		}
 	}()
@@ -81,6 +84,9 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 		ctx, cancel := bounded(s.limits.status)
 		defer cancel()
 		err = s.backend.End(ctx, how, asker)
+	}
+	if ctx.Err() != nil { // the end of the server, or of the client: no answer says what is true
+		return
 	}
 	out.Error = toError(err)
 	s.reply(c.net, out)

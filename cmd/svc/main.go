@@ -76,9 +76,9 @@ func commands() map[string]command {
 		"logs":     {(*app).logs, "NAME [-f] [-n 50]", "the last lines of a unit; -f: and what comes"},
 		"check":    {(*app).check, "[DIR]", "find mistakes in the files under DIR (default /etc)"},
 		"reload":   {(*app).reload, "", "read the configuration anew; ends safe mode"},
-		"poweroff": {(*app).poweroff, "[-f [-n]]", "end the machine; -f: at once, -n: without sync"},
-		"reboot":   {(*app).reboot, "[-f [-n]]", ""},
-		"halt":     {(*app).halt, "[-f [-n]] [-p]", ""},
+		"poweroff": {(*app).poweroff, "[-f [-n]]", "end the machine in order; -f: at once, -n: without sync"},
+		"reboot":   {(*app).reboot, "[-f [-n]]", "the same, and start again"},
+		"halt":     {(*app).halt, "[-f [-n]] [-p]", "the same, and leave the power on; -p: off"},
 		"version":  {(*app).version, "", "of svc, image and init"},
 		"help":     {(*app).help, "", ""},
 	}

@@ -181,7 +181,8 @@ func (s *screen) row(u *unit.Report) []string {
 	row := []string{escape(u.Name), u.State.String(), "", "", size(u.Memory), "", s.note(u)}
 	if u.Since > 0 {
 		row[2] = span(s.machine.Uptime.Sub(u.Since))
-		if u.State != unit.Ready {
+		switch u.State {
+		case unit.BackOff, unit.Failed, unit.Stuck: // a moment, not a state that lasts
 			row[2] += " ago"
 		}
 	}
