@@ -57,7 +57,7 @@ type inputMask struct {
 // maskKeys lets only KEY_POWER through: of the types only keys, of the keys only
 // this one.
 func maskKeys(fd int) error {
-	types := [4]byte{1 << evKey}
+	types := [8]byte{1 << evKey} // the kernel takes whole longs
 	var keys [keyMax/8 + 1]byte
 	keys[keyPower/8] = 1 << (keyPower % 8)
 	if err := setMask(fd, 0, types[:]); err != nil {

@@ -222,6 +222,28 @@ type insertion struct {
 	done   chan struct{}
 	result Result
 	at     time.Time
+
+	mu  sync.Mutex
+	tid int // of the polite thread that loads it; else 0
+}
+
+// polite lowers the calling thread's priority, until hurry or its end.
+func (in *insertion) polite() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if unix.Setpriority(unix.PRIO_PROCESS, 0, 10) == nil {
+		in.tid = unix.Gettid()
+	}
+}
+
+// hurry raises it again: the way to the network waits for this module.
+func (in *insertion) hurry() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.tid != 0 {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, in.tid, 0) // without the right to, it stays slow
+		in.tid = 0
+	}
 }
 
 // retryAfter is how long a refusal stands; an event for the same device later
@@ -251,6 +273,9 @@ func (l *Loader) insert(ctx context.Context, s step, in lane) Result {
 		l.done[s.name] = one
 	}
 	l.mu.Unlock()
+	if !first && in == foreground {
+		one.hurry()
+	}
 	if first {
 		select {
 		case l.slots[in] <- struct{}{}:
@@ -280,6 +305,9 @@ func late(ctx context.Context, module string) Result {
 }
 
 func (in *insertion) end(r Result) {
+	in.mu.Lock()
+	in.tid = 0
+	in.mu.Unlock()
 	in.result, in.at = r, time.Now()
 	close(in.done)
 }
@@ -296,7 +324,7 @@ func (l *Loader) run(one *insertion, s step, in lane) {
 	}()
 	runtime.LockOSThread()
 	if in == background {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // lower only: cannot be refused
+		one.polite()
 	}
 	err := l.give(s)
 	result = Result{s.name, verdict(err), nil}

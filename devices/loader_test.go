@@ -32,6 +32,7 @@ type fakeKernel struct {
 	now    atomic.Int32
 	most   int32
 	called chan string // if set, told of each call
+	thread func()      // if set, called on the loading thread
 }
 
 func (k *fakeKernel) take(call, name string) error {
@@ -43,6 +44,9 @@ func (k *fakeKernel) take(call, name string) error {
 	k.mu.Unlock()
 	if k.called != nil {
 		k.called <- name
+	}
+	if k.thread != nil {
+		k.thread()
 	}
 	if gate := k.hang[name]; gate != nil {
 		<-gate
@@ -339,4 +343,43 @@ func TestNoIndex(t *testing.T) {
 	if len(notes) != 4 {
 		t.Errorf("notes: %q", notes)
 	}
+}
+
+// TestNice: background modules load at nice 10, unless the network needs them.
+func TestNice(t *testing.T) {
+	c, k := machine(t, nil, "kernel/slow.ko: ", "kernel/fast.ko: ")
+	tids, gate := make(chan int, 2), make(chan struct{})
+	k.thread = func() { tids <- unix.Gettid(); <-gate }
+	l := NewLoader(c)
+	nice := func(tid int) int {
+		n, err := unix.Getpriority(unix.PRIO_PROCESS, tid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return 20 - n // the raw call gives 1 to 40
+	}
+	base := nice(0)
+	if base != 0 {
+		t.Skip("the test runs at nice", base)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { l.load(t.Context(), "slow", request{lane: background}) })
+	slow := <-tids
+	if n := nice(slow); n != 10 {
+		t.Errorf("in the background: nice %d", n)
+	}
+	wg.Go(func() { l.load(t.Context(), "fast", request{lane: foreground}) })
+	if n := nice(<-tids); n != 0 {
+		t.Errorf("in the foreground: nice %d", n)
+	}
+	if os.Geteuid() == 0 { // raising takes CAP_SYS_NICE
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		l.load(done, "slow", request{lane: foreground})
+		if n := nice(slow); n != 0 {
+			t.Errorf("after the network asked for it: nice %d", n)
+		}
+	}
+	close(gate)
+	wg.Wait()
 }

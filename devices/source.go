@@ -252,8 +252,8 @@ func (s *Source) loadJob(ctx context.Context, one job, in lane) {
 		case got.Verdict == Failed, got.Verdict == Late && !errors.Is(got.Err, context.Canceled),
 			one.byName && !got.Verdict.Good():
 			s.config.Log(got.Verdict.String() + ": " + got.Err.Error())
-		case got.Err != nil && got.Verdict != Unknown:
-			s.config.Debug(got.Err.Error())
+		case got.Verdict == Blacklisted: // of the others that were tried, the loader told
+			s.config.Debug("module " + got.Module + ": blacklisted")
 		}
 	}
 }
