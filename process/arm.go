@@ -30,6 +30,10 @@ type Config struct {
 	RunDir string
 	// Log gets what no unit is to blame for, a line each; nil: nobody.
 	Log func(string)
+	// Fault is told of a panic. The process is expected to end: an event may be
+	// lost with the step that panicked, and the next epoch is told it again.
+	// nil: the panic is logged and costs that step.
+	Fault func(what any, stack []byte)
 }
 
 // Arm carries out the actions of services and tasks. Do, Memory, Processes,
@@ -158,8 +162,7 @@ func (a *Arm) run() {
 	}
 }
 
-// turn takes what is queued, then what the descriptors say. A panic costs the
-// step that it happened in, and is said.
+// turn takes what is queued, then what the descriptors say.
 func (a *Arm) turn() bool {
 	defer a.recovered()
 	a.mu.Lock()
@@ -187,7 +190,12 @@ func (a *Arm) guard(f func()) {
 }
 
 func (a *Arm) recovered() {
-	if v := recover(); v != nil {
+	v := recover()
+	switch {
+	case v == nil:
+	case a.cfg.Fault != nil:
+		a.cfg.Fault(v, debug.Stack())
+	default:
 		a.cfg.Log(fmt.Sprintf("process: panic: %v\n%s", v, debug.Stack()))
 	}
 }

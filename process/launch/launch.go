@@ -55,14 +55,7 @@ func run(s *Spec) *Failure {
 		return f
 	}
 	unix.Umask(int(s.Umask))
-	soft, hard := s.FilesSoft, s.FilesHard
-	if soft == 0 {
-		soft = FilesSoft
-	}
-	if hard == 0 {
-		hard = FilesHard
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: soft, Max: hard}); err != nil {
+	if err := limitFiles(s.FilesSoft, s.FilesHard); err != nil {
 		return fail("limit open files", "", err)
 	}
 	if err := os.WriteFile("/proc/self/oom_score_adj", strconv.AppendInt(nil, int64(s.OOM), 10), 0); err != nil {
@@ -136,6 +129,28 @@ func sid(pid int) int {
 		return -1
 	}
 	return n
+}
+
+// limitFiles sets RLIMIT_NOFILE. Where the hard limit may not be raised (in a
+// container without CAP_SYS_RESOURCE) it stays: fewer files are better than no
+// service.
+func limitFiles(soft, hard uint64) error {
+	if soft == 0 {
+		soft = FilesSoft
+	}
+	if hard == 0 {
+		hard = FilesHard
+	}
+	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: soft, Max: hard})
+	if err != unix.EPERM {
+		return err
+	}
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+		return err
+	}
+	hard = min(hard, now.Max)
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: min(soft, hard), Max: hard})
 }
 
 // placed checks that the process is where its signals will go.
