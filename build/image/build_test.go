@@ -1,0 +1,292 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hoopy/build/config"
+	"hoopy/build/tiny"
+)
+
+// smallest makes the folder of the smallest image and gives options for it,
+// and collects the notes of its builds.
+func smallest(t *testing.T) (Options, *[]string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := tiny.Folder(dir); err != nil {
+		t.Fatal(err)
+	}
+	notes := new([]string)
+	return Options{
+		Dir: dir, Out: filepath.Join(dir, "out"), Cache: filepath.Join(dir, "cache"),
+		Note: func(line string) { *notes = append(*notes, line) },
+	}, notes
+}
+
+func repository(t *testing.T, o Options) string {
+	t.Helper()
+	dir := filepath.Join(o.Dir, "alpine/edge/main")
+	if err := tiny.Repository(dir, filepath.Join(o.Dir, "src")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// alpine serves a repository as a mirror would, and makes image.toml name it.
+func alpine(t *testing.T, o Options) *httptest.Server {
+	t.Helper()
+	dir := repository(t, o)
+	server := httptest.NewServer(http.FileServer(http.Dir(o.Dir)))
+	t.Cleanup(server.Close)
+	trust(t, o, dir)
+	mirror(t, o, server.URL+"/alpine")
+	return server
+}
+
+func trust(t *testing.T, o Options, repo string) {
+	t.Helper()
+	public, err := os.ReadFile(filepath.Join(repo, tiny.KeyName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(o.Dir, "keys", tiny.KeyName), string(public))
+}
+
+func mirror(t *testing.T, o Options, address string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(o.Dir, "image.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(o.Dir, "image.toml"), strings.Replace(string(text), "http://127.0.0.1:1/alpine", address, 1))
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := writeBeside(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func build(t *testing.T, o Options) *Result {
+	t.Helper()
+	r, err := Build(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func TestNoMirrorMeansStandIn(t *testing.T) {
+	o, notes := smallest(t)
+	var asked []string
+	o.StandIn = func(_ context.Context, dir string, names []string) (string, error) {
+		asked = names
+		return filepath.Join(dir, tiny.KeyName), tiny.Repository(dir, filepath.Join(o.Dir, "src"))
+	}
+	write(t, filepath.Join(o.Dir, "keys", "x.rsa.pub"), publicKey(t))
+	r := build(t, o)
+	if strings.Join(asked, " ") != "base linux-lts" {
+		t.Errorf("stand-in was asked for %q", asked)
+	}
+	if len(*notes) != 1 || !strings.Contains((*notes)[0], "instead of Alpine") {
+		t.Errorf("notes %q", *notes)
+	}
+	if !strings.Contains(r.Report, "packages   2 from Debian stand-in, signed by a throw-away key\n") {
+		t.Error(r.Report)
+	}
+	if exists(filepath.Join(o.Dir, lockName)) || !exists(filepath.Join(o.Out, lockName)) {
+		t.Error("the lock of a stand-in belongs in the output folder")
+	}
+}
+
+func publicKey(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := tiny.Repository(dir, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, tiny.KeyName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestNoMirrorAndNoStandIn(t *testing.T) {
+	o, _ := smallest(t)
+	write(t, filepath.Join(o.Dir, "keys", "x.rsa.pub"), publicKey(t))
+	if _, err := Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "none of http://127.0.0.1:1/alpine answered") {
+		t.Fatal(err)
+	}
+}
+
+func TestForbiddenIsNoAnswer(t *testing.T) {
+	o, _ := smallest(t)
+	write(t, filepath.Join(o.Dir, "keys", "x.rsa.pub"), publicKey(t))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	mirror(t, o, server.URL)
+	called := errors.New("called")
+	o.StandIn = func(context.Context, string, []string) (string, error) { return "", called }
+	if _, err := Build(t.Context(), o); !errors.Is(err, called) {
+		t.Fatal(err)
+	}
+}
+
+func TestOnlyComesBeforeTheOthers(t *testing.T) {
+	o, _ := smallest(t)
+	src := filepath.Join(o.Dir, "src")
+	base := filepath.Join(o.Dir, "alpine-src")
+	kernel := filepath.Join(o.Dir, "kernel-src")
+	for _, dir := range []string{base, kernel} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Rename(src+"/base-1-r0", base+"/base-1-r0"), os.Rename(src+"/linux-lts-6-r0", kernel+"/linux-lts-6-r0")); err != nil {
+		t.Fatal(err)
+	}
+	repo := filepath.Join(o.Dir, "repo")
+	if err := tiny.Repository(repo, base); err != nil {
+		t.Fatal(err)
+	}
+	o.Repos, o.Keys, o.Only = []string{repo}, []string{filepath.Join(repo, tiny.KeyName)}, []string{"linux-lts"}
+	o.StandIn = func(_ context.Context, dir string, names []string) (string, error) {
+		if len(names) != 1 || names[0] != "linux-lts" {
+			t.Errorf("asked for %q", names)
+		}
+		return filepath.Join(dir, tiny.KeyName), tiny.Repository(dir, kernel)
+	}
+	r := build(t, o)
+	if !strings.Contains(r.Report, `2 from Debian stand-in, signed by a throw-away key; repository "tiny"`) {
+		t.Error(r.Report)
+	}
+}
+
+func TestOfflineFromTheCache(t *testing.T) {
+	o, notes := smallest(t)
+	server := alpine(t, o)
+	first := build(t, o)
+	server.Close()
+	if err := os.RemoveAll(filepath.Join(o.Cache, "base")); err != nil {
+		t.Fatal(err)
+	}
+	o.StandIn = func(context.Context, string, []string) (string, error) {
+		t.Error("the stand-in was asked for, though everything is in the cache")
+		return "", errors.New("no")
+	}
+	again := build(t, o)
+	if first.ID != again.ID || !strings.Contains(again.Report, "from Alpine edge (main)") {
+		t.Errorf("%s, then %s", first.ID, again.Report)
+	}
+	if len(*notes) != 0 {
+		t.Errorf("notes %q", *notes)
+	}
+}
+
+func TestLoginKeysStayInOut(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	o.Login = true
+	r := build(t, o)
+	text, err := os.ReadFile(r.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\netc/ssh/ssh_host_ed25519_key\t100600\t0:0\t", "\nroot/.ssh\t040700\t0:0\t", "\nroot/.ssh/authorized_keys\t100600\t0:0\t",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("manifest has no %q", want)
+		}
+	}
+	for _, file := range []string{r.SSHKey, r.KnownHosts} {
+		if !strings.HasPrefix(file, o.Out) || !exists(file) {
+			t.Errorf("%q", file)
+		}
+	}
+	if err := os.Chmod(r.SSHKey, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "lets others read it") {
+		t.Error(err)
+	}
+}
+
+func TestFewBasesAreKept(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	for _, hash := range []string{"a", "b", "c", "d", "e", "f"} {
+		write(t, filepath.Join(o.Dir, "image.toml"), strings.Replace(read(t, filepath.Join(o.Dir, "image.toml")), "modules = []", `modules = ["`+hash+`"]`, 1))
+		build(t, o)
+		write(t, filepath.Join(o.Dir, "image.toml"), strings.Replace(read(t, filepath.Join(o.Dir, "image.toml")), `modules = ["`+hash+`"]`, "modules = []", 1))
+	}
+	dirs, err := os.ReadDir(filepath.Join(o.Cache, "base"))
+	if err != nil || len(dirs) != keepBases {
+		t.Errorf("%d bases in the cache, %v", len(dirs), err)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestCancelled(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Build(ctx, o); err == nil {
+		t.Fatal("a build that was called off succeeded")
+	}
+	if exists(filepath.Join(o.Out, "initramfs")) {
+		t.Error("it left an image")
+	}
+}
+
+func TestDamagedCacheIsMadeAnew(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	first := build(t, o)
+	good := read(t, first.Initramfs)
+	frames, err := filepath.Glob(filepath.Join(o.Cache, "base/*/*.frames"))
+	if err != nil || len(frames) != 1 {
+		t.Fatal(frames, err)
+	}
+	write(t, frames[0], "damaged")
+	bases, _ := filepath.Glob(filepath.Join(o.Cache, "base/*/"+baseFile))
+	if build(t, o); read(t, first.Initramfs) != good {
+		t.Error("damaged frames got into the image")
+	}
+	write(t, bases[0], "{")
+	if build(t, o); read(t, first.Initramfs) != good {
+		t.Error("a damaged list got into the image")
+	}
+}
+
+func TestPinsComeFirst(t *testing.T) {
+	b := &builder{config: &config.Config{Users: map[string]int{"a": 1}, Groups: map[string]int{"g": 2}}}
+	got := b.ids(&config.Lock{Users: map[string]int{"a": 100, "b": 101}, Groups: map[string]int{"g": 100}})
+	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 {
+		t.Errorf("%+v", got)
+	}
+}
