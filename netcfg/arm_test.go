@@ -45,8 +45,8 @@ func TestBindRenewAndStop(t *testing.T) {
 		defer r.stop()
 		r.do(unit.Start, lan, 1)
 		want(t, r.got(), asking, noted, "lan ready")
-		want(t, k.addrs[2], "192.168.1.7/24")
-		want(t, k.routes[2], "0.0.0.0/0 via 192.168.1.254")
+		want(t, k.addrsOn(2), "192.168.1.7/24")
+		want(t, k.routesOn(2), "0.0.0.0/0 via 192.168.1.254")
 		want(t, k.takeSent(), "discover", "request")
 		if k.open != 0 {
 			t.Errorf("%d sockets open while bound", k.open)
@@ -67,7 +67,7 @@ func TestBindRenewAndStop(t *testing.T) {
 		want(t, r.got(), "lan empty")
 		r.do(unit.Kill, lan, 1)
 		want(t, r.got(), "lan empty")
-		want(t, append(k.addrs[2], k.routes[2]...))
+		want(t, k.on(2))
 		if !slices.Equal(r.online, []bool{true, false}) || r.resolv() != "# hoopy\n" {
 			t.Errorf("online %v, resolv.conf %q", r.online, r.resolv())
 		}
@@ -101,17 +101,17 @@ func TestLeaseEnds(t *testing.T) {
 		want(t, k.takeSent(), "request")
 		r.pass(7*time.Minute + 28*time.Second)
 		want(t, r.got())
-		want(t, k.addrs[2], "192.168.1.7/24")
+		want(t, k.addrsOn(2), "192.168.1.7/24")
 		r.pass(time.Second)
 		why := "the lease ran out, no server renewed it"
 		want(t, r.got(), "lan lost: "+why, "lan noted: "+why)
-		want(t, append(k.addrs[2], k.routes[2]...))
+		want(t, k.on(2))
 		if _, err := os.Stat(recordPath(r.cfg.LeaseDir, "lan")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the lease file is still there: %v", err)
 		}
 		r.pass(16 * time.Second)
 		got := r.got()
-		if len(got) == 0 || !strings.HasPrefix(got[len(got)-1], "lan noted: no answer from a DHCP server on eth0 (4 tries in 1") {
+		if len(got) == 0 || !strings.HasPrefix(got[len(got)-1], "lan noted: no answer from a DHCP server on eth0 (6 tries in 1") {
 			t.Errorf("%q", got)
 		}
 		k.mu.Lock()
@@ -172,14 +172,14 @@ func TestCarrier(t *testing.T) {
 		carrier(true)
 		r.pass(10 * time.Second)
 		want(t, r.got())
-		want(t, k.routes[2], "0.0.0.0/0 via 192.168.1.254")
+		want(t, k.routesOn(2), "0.0.0.0/0 via 192.168.1.254")
 
 		carrier(false) // a long one
 		r.pass(4900 * time.Millisecond)
 		want(t, r.got())
 		r.pass(200 * time.Millisecond)
 		want(t, r.got(), "lan lost: no carrier on eth0", "lan noted: no carrier on eth0")
-		want(t, append(k.addrs[2], k.routes[2]...))
+		want(t, k.on(2))
 		carrier(true)
 		want(t, r.got(), asking, noted, "lan ready")
 		want(t, k.takeSent(), "request") // the same address again
@@ -202,7 +202,7 @@ func TestAdopt(t *testing.T) {
 		r.do(unit.Start, lan, 1)
 		r.got()
 		r.stop()
-		want(t, k.addrs[2], "192.168.1.7/24")
+		want(t, k.addrsOn(2), "192.168.1.7/24")
 		k.takeSent()
 		time.Sleep(20 * time.Minute)
 
@@ -225,7 +225,7 @@ func TestAdopt(t *testing.T) {
 		r.do(unit.Adopt, lan, 1)
 		want(t, r.got(), "lan lost: the address was gone when the supervisor came back", asking, noted, "lan ready")
 		r.do(unit.Stop, lan, 1)
-		want(t, append(k.addrs[2], k.routes[2]...))
+		want(t, k.on(2))
 	})
 }
 
@@ -358,7 +358,7 @@ func TestModules(t *testing.T) {
 				defer r.stop()
 				r.do(unit.Start, lan, 1)
 				want(t, r.got(), "lan noted: waiting for module af_packet")
-				if !k.list[0].up {
+				if !k.first().up {
 					t.Error("the interface is not up")
 				}
 				r.pass(c.wait - time.Millisecond)
@@ -386,8 +386,8 @@ func TestHostNames(t *testing.T) {
 			r := run(t, dir, k, func(cfg *Config) { cfg.Hostname = c.config })
 			defer r.stop()
 			r.do(unit.Start, lan, 1)
-			if k.name != c.want {
-				t.Errorf("%+v: %q", c, k.name)
+			if k.hostname() != c.want {
+				t.Errorf("%+v: %q", c, k.hostname())
 			}
 		})
 	}
@@ -414,16 +414,16 @@ func TestLeaseChanges(t *testing.T) {
 		k.mu.Unlock()
 		r.pass(30*time.Minute + time.Second)
 		want(t, r.got(), "lan noted: 192.168.1.9/24, lease of 2 h")
-		want(t, k.addrs[2], "10.9.9.9/24", "192.168.1.9/24")
-		want(t, k.routes[2], "10.8.0.0/16 via 10.9.9.1", "0.0.0.0/0 via 192.168.1.1")
-		if k.list[0].mtu != 1400 || r.resolv() != "# hoopy\n" {
-			t.Errorf("mtu %d, resolv.conf %q", k.list[0].mtu, r.resolv())
+		want(t, k.addrsOn(2), "10.9.9.9/24", "192.168.1.9/24")
+		want(t, k.routesOn(2), "10.8.0.0/16 via 10.9.9.1", "0.0.0.0/0 via 192.168.1.1")
+		if k.first().mtu != 1400 || r.resolv() != "# hoopy\n" {
+			t.Errorf("mtu %d, resolv.conf %q", k.first().mtu, r.resolv())
 		}
 		r.do(unit.Stop, lan, 1)
-		want(t, k.addrs[2], "10.9.9.9/24")
-		want(t, k.routes[2], "10.8.0.0/16 via 10.9.9.1")
-		if k.list[0].mtu != 1500 {
-			t.Errorf("mtu %d is left", k.list[0].mtu)
+		want(t, k.addrsOn(2), "10.9.9.9/24")
+		want(t, k.routesOn(2), "10.8.0.0/16 via 10.9.9.1")
+		if k.first().mtu != 1500 {
+			t.Errorf("mtu %d is left", k.first().mtu)
 		}
 	})
 }

@@ -17,8 +17,8 @@
 //
 // # What was chosen
 //
-//   - The first DISCOVER goes out with the carrier, the next after 1 s, 2 s,
-//     4 s … 64 s, for ever. (RFC 2131 begins with up to 10 s of waiting and then
+//   - The first DISCOVER goes out with the carrier, the next after ¼ s, ½ s,
+//     1 s … 64 s, for ever. (RFC 2131 begins with up to 10 s of waiting and then
 //     4 s: made for networks on which everybody powers up at once.)
 //   - Renewing goes through an ordinary UDP socket, which ARP and routes
 //     serve; rebinding and all before goes through a packet socket with a

@@ -34,7 +34,6 @@ type fakeKernel struct {
 	// server answers a packet; nil: with silence.
 	server func(p *dhcpv4.DHCPv4, unicast bool) [][]byte
 	sent   []string // "discover", "request", with a "!" if unicast
-	died   []*fakeConn
 }
 
 func newFake(list ...iface) *fakeKernel {
@@ -67,7 +66,10 @@ func (k *fakeKernel) ifaces() ([]iface, error) {
 }
 
 func (k *fakeKernel) up(index int) error {
-	if err := k.err["up"]; err != nil {
+	k.mu.Lock()
+	err := k.err["up"]
+	k.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	k.change(func() {
@@ -112,6 +114,27 @@ func (k *fakeKernel) delAddr(index int, p netip.Prefix) error {
 	defer k.mu.Unlock()
 	remove(k.addrs, index, p.String())
 	return nil
+}
+
+// addrsOn, routesOn and on say what is on an interface, first is the first one.
+func (k *fakeKernel) addrsOn(i int) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.addrs[i])
+}
+
+func (k *fakeKernel) routesOn(i int) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.routes[i])
+}
+
+func (k *fakeKernel) on(i int) []string { return append(k.addrsOn(i), k.routesOn(i)...) }
+
+func (k *fakeKernel) first() iface {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list[0]
 }
 
 func routeText(r installed) string { return r.To.String() + " via " + r.Via.String() }
@@ -164,7 +187,6 @@ func (k *fakeKernel) conn(unicast bool) (conn, error) {
 	}
 	k.open++
 	c := &fakeConn{k: k, unicast: unicast, in: make(chan []byte, 100), done: make(chan struct{})}
-	k.died = append(k.died, c)
 	return c, nil
 }
 

@@ -38,7 +38,7 @@ type kernel interface {
 	setMTU(index, mtu int) error
 	hasAddr(index int, a netip.Addr) bool
 	// addAddr adds or renews the address with its broadcast. The kernel takes
-	// it off by itself when left has passed.
+	// it off by itself soon after left has passed.
 	addAddr(index int, p netip.Prefix, left time.Duration) error
 	delAddr(index int, p netip.Prefix) error
 	addRoute(index int, r installed) error
@@ -70,6 +70,7 @@ type installed struct {
 
 const (
 	callTimeout = 10 * time.Second
+	lifeMargin  = 2 * time.Second
 	protoDHCP   = unix.RTPROT_DHCP
 )
 
@@ -161,8 +162,10 @@ func address(p netip.Prefix, left time.Duration) *netlink.Addr {
 	if p.Bits() < 31 {
 		a.Broadcast = broadcastOf(p).AsSlice()
 	}
-	// 0 would mean for ever to the library; forever is 0xffffffff to the kernel.
-	a.ValidLft = int(max(left/time.Second, 1))
+	// The kernel counts whole seconds, and up to 20 ms too fast: without a
+	// margin it would be first, before the last tries to renew. Its for ever is
+	// ours, 0xffffffff.
+	a.ValidLft = int(min(left+lifeMargin, forever) / time.Second)
 	a.PreferedLft = a.ValidLft
 	return a
 }

@@ -45,11 +45,11 @@ func (p phase) raw() bool {
 func (p phase) unicast() bool { return p == renewing || p == rebinding }
 
 const (
-	retryFirst    = time.Second      // the first packet after link up is often lost
-	retryMost     = 64 * time.Second // RFC 2131 4.1
-	requestTries  = 4                // then the offer is given up: after 15 s
-	rebootTries   = 2                // then the old lease is given up: after 3 s
-	silentTries   = 3                // then silence is worth a note
+	retryFirst    = 250 * time.Millisecond // the first packet after link up is often lost
+	retryMost     = 64 * time.Second       // RFC 2131 4.1
+	requestTries  = 5                      // then the offer is given up: after 8 s
+	rebootTries   = 3                      // then the old lease is given up: after 2 s
+	silentTries   = 4                      // then silence is worth a note: after 4 s
 	renewRetryMin = time.Second
 	renewRetryMax = time.Minute // RFC 2131 4.4.5
 
@@ -354,7 +354,7 @@ func (c client) pause(now unit.Time) (client, []output) {
 	c.phase = selecting
 	c.xid = uint32(c.next())
 	c.tries, c.began = 0, now
-	return c.sleep(now.Add(c.jitter(min(retryFirst<<min(c.naks-1, 6), retryMost))))
+	return c.sleep(now.Add(c.jitter(min(retryFirst<<min(c.naks, 8), retryMost))))
 }
 
 // sleep sets the timer; 0 is never.
@@ -366,10 +366,11 @@ func (c client) sleep(at unit.Time) (client, []output) {
 	return c, []output{{op: wake, gen: c.gen, at: at}}
 }
 
-// backOff is 1 s, 2 s, 4 s … 64 s, give or take a tenth: RFC 2131 4.1 begins
-// at 4 s, but the first packet after link up is the one that switches drop.
+// backOff is ¼ s, ½ s, 1 s … 64 s, give or take a tenth: RFC 2131 4.1 begins
+// at 4 s, but the first packet after link up is the one that switches drop (and
+// that a veth's other end cannot answer yet), and boots wait for it.
 func (c *client) backOff() time.Duration {
-	return c.jitter(min(retryFirst<<min(c.tries, 6), retryMost))
+	return c.jitter(min(retryFirst<<min(c.tries, 8), retryMost))
 }
 
 // renewWait is half of what is left, RFC 2131 4.4.5, but not less than a

@@ -205,10 +205,10 @@ func TestDiscoverBacksOff(t *testing.T) {
 	now := start
 	c, outs := client{rand: 3}.step(now, input{op: begin})
 	xid := c.xid
-	for i, want := range []int{1, 2, 4, 8, 16, 32, 64, 64, 64} {
+	for i, want := range []float64{0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 64, 64} {
 		at := wakeOf(t, outs)
-		if !around(at.Sub(now), time.Duration(want)*time.Second) {
-			t.Errorf("wait %d is %v, want about %d s", i, at.Sub(now), want)
+		if !around(at.Sub(now), time.Duration(want*float64(time.Second))) {
+			t.Errorf("wait %d is %v, want about %v s", i, at.Sub(now), want)
 		}
 		now = at
 		c, outs = c.step(now, input{op: expire, gen: c.gen})
@@ -243,7 +243,7 @@ func TestAnOfferThatNobodyConfirmsIsGivenUp(t *testing.T) {
 	c, _ := client{}.step(start, input{op: begin})
 	c, outs := c.step(start, input{op: answer, reply: reply{offered, c.xid, server1, testTerms(time.Hour)}})
 	c, _, now, n := exhaust(t, c, outs, start)
-	if c.phase != selecting || n != requestTries || !around(now.Sub(start), 15*time.Second) {
+	if c.phase != selecting || n != requestTries || !around(now.Sub(start), 7750*time.Millisecond) {
 		t.Errorf("%s after %d tries and %v", c.phase, n, now.Sub(start))
 	}
 }
@@ -251,7 +251,7 @@ func TestAnOfferThatNobodyConfirmsIsGivenUp(t *testing.T) {
 func TestALeaseOfOldThatNobodyKnowsIsGivenUp(t *testing.T) {
 	c, outs := client{}.step(start, input{op: begin, lease: hold(testTerms(time.Hour), start), ok: true})
 	c, _, now, n := exhaust(t, c, outs, start)
-	if c.phase != selecting || n != rebootTries || !around(now.Sub(start), 3*time.Second) {
+	if c.phase != selecting || n != rebootTries || !around(now.Sub(start), 1750*time.Millisecond) {
 		t.Errorf("%s after %d tries and %v", c.phase, n, now.Sub(start))
 	}
 }
@@ -295,7 +295,7 @@ func TestALeaseWithoutEndSetsNoTimer(t *testing.T) {
 func TestRefusalsBackOff(t *testing.T) {
 	c, _ := client{}.step(start, input{op: begin})
 	now := start
-	for i, want := range []int{0, 2, 4, 8, 16, 32, 64, 64} {
+	for i, want := range []int{0, 1, 2, 4, 8, 16, 32, 64, 64} {
 		c, _ = c.step(now, input{op: answer, reply: reply{offered, c.xid, server1, testTerms(time.Hour)}})
 		var outs []output
 		c, outs = c.step(now, input{op: answer, reply: reply{kind: refused, xid: c.xid, server: server1}})
