@@ -498,3 +498,30 @@ func FuzzResponse(f *testing.F) {
 		}
 	})
 }
+
+// What svc status costs with 1,000 units, connection included.
+func BenchmarkStatus1000(b *testing.B) {
+	f := &fake{}
+	for i := range 1000 {
+		f.units = append(f.units, unit.Report{Name: fmt.Sprintf("unit%04d", i), State: unit.Ready, Since: 1e9, Pid: 1000 + i, Memory: 1 << 20, Note: "listening on 22"})
+	}
+	l, err := Listen(filepath.Join(b.TempDir(), "s"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, l, f) }()
+	path := strings.TrimSuffix(l.Addr().String(), ".new")
+	for b.Loop() {
+		c, err := Dial(ctx, path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if out, err := c.Ask(ctx, Request{Op: Status}); err != nil || len(out.Units) != 1000 {
+			b.Fatal(err)
+		}
+	}
+	cancel()
+	<-ended
+}

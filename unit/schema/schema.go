@@ -72,14 +72,15 @@ type Doc struct {
 // The error joins one *Mistake for each mistake, in the order of lines. The Doc
 // is nil only when text is no TOML.
 func Parse(file, text string, keys []Key) (*Doc, error) {
-	var tree map[string]any
-	if _, err := toml.Decode(text, &tree); err != nil {
+	var top any // not a map: the parser then gives its own without a copy
+	if _, err := toml.Decode(text, &top); err != nil {
 		var parse toml.ParseError
 		if errors.As(err, &parse) {
 			return nil, &Mistake{File: file, Line: parse.Position.Line, Key: parse.LastKey, Text: oneLine(parse.Message)}
 		}
 		return nil, &Mistake{File: file, Text: oneLine(err.Error())}
 	}
+	tree, _ := top.(map[string]any)
 	w := walk{file: file, places: &places{text: text}}
 	doc := w.table(tree, keys, "", "")
 	return doc, w.err()
