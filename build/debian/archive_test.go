@@ -93,6 +93,20 @@ func TestEveryLibraryIsThere(t *testing.T) {
 	if err != nil || !strings.Contains(string(paths), "bin/sh\n") {
 		t.Errorf("busybox paths: %q, %v", paths, err)
 	}
+	// The shell must find our programs, and the table must still be sorted.
+	busybox := filepath.Join(root, "bin/busybox")
+	for _, h := range hidden {
+		cmd := exec.Command(busybox, "sh", "-c", h.applet)
+		cmd.Env = []string{"PATH=/nonexistent"}
+		if out, _ := cmd.CombinedOutput(); !strings.Contains(string(out), "not found") {
+			t.Errorf("%s is still an applet: %s", h.applet, out)
+		}
+	}
+	for applet := range strings.FieldsSeq("more mount su svok stty modinfo") {
+		if out, _ := exec.Command(busybox, applet, "--help").CombinedOutput(); !strings.Contains(string(out), "Usage") {
+			t.Errorf("%s is lost: %s", applet, out)
+		}
+	}
 }
 
 func TestLoadKernel(t *testing.T) {

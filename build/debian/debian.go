@@ -51,7 +51,7 @@ const KeyName = "hoopy-stand-in.rsa.pub"
 
 // format is part of the repository's stamp: raise it when the packages made
 // from the same inputs change.
-const format = "1"
+const format = "2"
 
 // ErrHost says that this host cannot make the stand-in.
 var ErrHost = errors.New("needs Debian or a derivative for amd64, with apt-get and dpkg-deb")

@@ -171,6 +171,21 @@ func TestMoveSeparationDir(t *testing.T) {
 	}
 }
 
+func TestHideApplets(t *testing.T) {
+	got, err := hideApplets("", []byte("svc\x00modprobe\x00[\x00[[\x00modinfo\x00modprobe\x00more\x00su\x00svc\x00svok\x00svc\x00"))
+	if want := "svc\x00modprobe\x00[\x00[[\x00modinfo\x00modprobf\x00more\x00su\x00svd\x00svok\x00svc\x00"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := hideApplets("", []byte("no table")); err == nil {
+		t.Error("no error where there is no table")
+	}
+	for _, h := range hidden {
+		if len(h.applet) != len(h.to) {
+			t.Errorf("%s and %s differ in length", h.applet, h.to)
+		}
+	}
+}
+
 func TestSwap(t *testing.T) {
 	base := t.TempDir()
 	dir := filepath.Join(base, "repo")

@@ -45,7 +45,7 @@ var recipes = map[string]recipe{
 	"alpine-baselayout-data": {depends: []string{"alpine-release"}, add: addData},
 	"alpine-release":         {add: addRelease},
 
-	"busybox":        {debs: []string{"busybox-static"}, only: []string{"bin/busybox"}, add: addBusyboxPaths},
+	"busybox":        {debs: []string{"busybox-static"}, only: []string{"bin/busybox"}, edit: hideApplets, add: addBusyboxPaths},
 	"busybox-binsh":  {depends: []string{"busybox"}, provides: []string{"/bin/sh"}},
 	"busybox-suid":   {depends: []string{"busybox"}},
 	"openssh":        {depends: []string{"openssh-client-default", "openssh-server", "openssh-sftp-server"}},
@@ -201,6 +201,26 @@ func addKernel(ctx context.Context, m *maker, t *tree.Tree) error {
 		return t.Add(&tree.Entry{Path: rel, Mode: 0o644, Size: info.Size(),
 			Open: func() (io.ReadCloser, error) { return os.Open(file) }})
 	})
+}
+
+// Debian's shell runs an applet of its own before it looks into $PATH, and has
+// some that carry the names of our programs: "svc status" over ssh would be
+// runit's. Alpine's does not. The names are changed in the table of applets,
+// which is sorted and stays so.
+var hidden = []struct{ applet, to string }{{"svc", "svd"}, {"modprobe", "modprobf"}}
+
+func hideApplets(_ string, b []byte) ([]byte, error) {
+	table := bytes.Index(b, []byte("\x00[\x00[[\x00"))
+	if table < 0 {
+		return nil, errors.New("no table of applets")
+	}
+	b = bytes.Clone(b)
+	for _, h := range hidden {
+		if i := bytes.Index(b[table:], []byte("\x00"+h.applet+"\x00")); i >= 0 {
+			copy(b[table+i+1:], h.to)
+		}
+	}
+	return b, nil
 }
 
 // addBusyboxPaths writes the list that Alpine's busybox package carries and
