@@ -88,8 +88,6 @@ func cut(s string, n int) string {
 
 func columns(s string) int { return len([]rune(s)) }
 
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-columns(s))) }
-
 func padLeft(s string, n int) string { return strings.Repeat(" ", max(0, n-columns(s))) + s }
 
 // span writes a duration in two units, for a table: 3 d 04 h, 5 min, 12 s.
