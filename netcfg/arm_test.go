@@ -276,6 +276,30 @@ func TestWhoGetsWhichInterface(t *testing.T) {
 	}
 }
 
+// Two cables, and the DHCP server is at the second.
+func TestAPatternGoesWhereTheServerIs(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string) {
+		k := newFake(eth(0, true), eth(1, true))
+		good := goodServer(time.Hour)
+		k.server = func(p *dhcpv4.DHCPv4, unicast bool) [][]byte {
+			if p.ClientHWAddr[5] == 0 {
+				return nil
+			}
+			return good(p, unicast)
+		}
+		r := run(t, dir, k, nil)
+		defer r.stop()
+		r.do(unit.Start, linkUnit("any", unit.LinkConfig{MatchName: "e*", DHCP4: true}), 1)
+		r.pass(5 * time.Second)
+		want(t, r.got(), "any noted: asking for an address on eth0",
+			"any noted: no answer from a DHCP server on eth0 (4 tries in 3 s)",
+			"any noted: asking for an address on eth1",
+			"any noted: 192.168.1.7/24, lease of 60 min", "any ready")
+		want(t, k.on(2))
+		want(t, k.addrsOn(3), "192.168.1.7/24")
+	})
+}
+
 func TestFreedInterfaceGoesToTheNext(t *testing.T) {
 	bubble(t, func(t *testing.T, dir string) {
 		k := newFake(eth(0, true))
@@ -300,7 +324,7 @@ func TestTroubleIsNamed(t *testing.T) {
 		r := run(t, dir, k, nil)
 		defer r.stop()
 		r.do(unit.Start, lan, 1)
-		want(t, r.got(), "lan noted: eth0 cannot be brought up: no")
+		want(t, r.got(), "lan noted: no carrier on eth0 (cannot be brought up: no)")
 		k.mu.Lock()
 		delete(k.err, "up")
 		k.err["addAddr"] = errNo
@@ -460,10 +484,9 @@ func TestAPanicCostsOneLink(t *testing.T) {
 		r.do(unit.Start, linkUnit("two", unit.LinkConfig{MatchName: "eth1", DHCP4: true}), 2)
 		r.do(unit.Start, lan, 1)
 		r.got()
-		r.a.post(arrived{l: r.a.links["link:lan"], b: []byte{}, c: panicky{}})
-		r.a.links["link:lan"].raw = panicky{}
-		r.a.links["link:lan"].on = nil
-		r.a.post(arrived{l: r.a.links["link:lan"], b: []byte{}, c: panicky{}})
+		l := r.a.links["link:lan"]
+		l.raw, l.on = panicky{}, nil // a packet of a link without an interface
+		r.a.post(arrived{l: l, b: []byte{}, c: panicky{}})
 		events := r.got()
 		if !slices.ContainsFunc(events, func(s string) bool { return strings.HasPrefix(s, "lan failed: panic: ") }) {
 			t.Errorf("%q", events)

@@ -13,7 +13,8 @@
 // order of the kernel's numbers, that matches and has a carrier; links that
 // name one interface (MAC, or name without wildcard) choose before patterns,
 // which leave such interfaces alone. So with "e*" on a box with two sockets
-// the one with the cable is taken, whichever it is.
+// the one with the cable is taken, whichever it is; and where both have one,
+// but no DHCP server answers on the first, the other gets its turn after 4 s.
 //
 // # What was chosen
 //

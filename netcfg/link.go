@@ -238,37 +238,50 @@ func (a *Arm) meant(l *link, i iface) *link {
 	return nil
 }
 
+// free says whether the link may have the interface; if it matches and may
+// not, whose it is.
+func (a *Arm) free(l *link, i iface) (bool, *link) {
+	if !matches(l.cfg, i) {
+		return false, nil
+	}
+	o := a.owner(i.index)
+	if o == nil {
+		o = a.meant(l, i)
+	}
+	return o == nil, o
+}
+
 // search brings every interface up that the link may have, and takes the
 // first that has a carrier.
 func (a *Arm) search(l *link) {
+	var bright []iface
 	var dark, taken []string
 	for _, i := range a.list {
-		if !matches(l.cfg, i) {
-			continue
-		}
-		o := a.owner(i.index)
-		if o == nil {
-			o = a.meant(l, i)
-		}
+		free, o := a.free(l, i)
 		if o != nil {
 			taken = append(taken, i.name+" belongs to "+o.name)
+		}
+		if !free {
 			continue
 		}
 		if !i.up && !l.upped[i.index] {
 			if err := a.k.up(i.index); err != nil {
-				a.noted(l, fmt.Sprintf("%s cannot be brought up: %v", i.name, err))
+				a.say(l, "%s cannot be brought up: %v", i.name, err)
+				dark = append(dark, fmt.Sprintf("%s (cannot be brought up: %v)", i.name, err))
 				a.set(l, retryTimer, l.timers[retryTimer].gen+1, retryTime)
-				return
+				continue
 			}
 			l.upped[i.index] = true
 		}
 		if i.carrier {
-			a.claim(l, i)
-			return
+			bright = append(bright, i)
+		} else {
+			dark = append(dark, i.name)
 		}
-		dark = append(dark, i.name)
 	}
 	switch {
+	case bright != nil:
+		a.claim(l, bright[0])
 	case dark != nil:
 		a.noted(l, "no carrier on "+strings.Join(dark, ", "))
 	case taken != nil:
@@ -276,6 +289,19 @@ func (a *Arm) search(l *link) {
 	default:
 		a.noted(l, noMatch(l.cfg, a.list))
 	}
+}
+
+// elsewhere is the next interface with a carrier, in a circle, that the link
+// could have instead of the one it has.
+func (a *Arm) elsewhere(l *link) (iface, bool) {
+	at := slices.IndexFunc(a.list, func(i iface) bool { return i.index == l.on.index })
+	for n := 1; n < len(a.list); n++ {
+		i := a.list[(at+n)%len(a.list)]
+		if free, _ := a.free(l, i); free && i.carrier {
+			return i, true
+		}
+	}
+	return iface{}, false
 }
 
 // claim gives the interface to the link.
@@ -385,10 +411,14 @@ func (a *Arm) step(l *link, in input) {
 			a.takeOff(l)
 			a.lost(l, o.text)
 		case silent:
-			if !l.ready {
-				a.noted(l, fmt.Sprintf("no answer from a DHCP server on %s (%d tries in %s)",
-					l.on.name, o.message.tries, span(a.now().Sub(o.message.began))))
+			text := fmt.Sprintf("no answer from a DHCP server on %s (%d tries in %s)",
+				l.on.name, o.message.tries, span(a.now().Sub(o.message.began)))
+			if next, ok := a.elsewhere(l); ok { // a pattern, and more than one cable
+				a.drop(l, text)
+				a.claim(l, next)
+				return
 			}
+			a.noted(l, text)
 		}
 	}
 }
