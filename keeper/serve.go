@@ -105,10 +105,10 @@ func (k *keeper) tell() {
 		}
 		s.pingOwed = false
 	}
-	if !k.tellRows() || !k.tellStored() {
-		return
-	}
 	if !s.tabled {
+		if !k.tellRows() || !k.tellStored() {
+			return
+		}
 		p := Packet{Op: OpTable, A: k.how}
 		if k.deaths.mode != normal {
 			p.B = 1
