@@ -148,6 +148,10 @@ func (a *Archive) readData(data []byte) error {
 		if err != nil {
 			return err
 		}
+		if e.Path[0] == '.' {
+			// for apk these belong to the control segment; it never lays them
+			return nil
+		}
 		if _, twice := types[e.Path]; twice {
 			return fmt.Errorf("%q: %w: there twice", e.Path, ErrFormat)
 		}

@@ -112,7 +112,7 @@ func tarEntries(data []byte, each func(h *tar.Header, content []byte) error) err
 // cleanName accepts names as packages have them: relative, at most one slash at
 // the end (of directories), no empty, "." or ".." component.
 func cleanName(name string) (string, error) {
-	n := strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/")
+	n := strings.TrimSuffix(name, "/")
 	if n == "" || n == "." || len(n) > maxName || path.Clean(n) != n || n[0] == '/' ||
 		n == ".." || strings.HasPrefix(n, "../") || strings.IndexByte(n, 0) >= 0 {
 		return "", fmt.Errorf("name %q: %w: not a plain path below the root", name, ErrFormat)

@@ -195,3 +195,14 @@ func (d *Dep) satisfies(version string) bool {
 	}
 	return d.Op&r != 0
 }
+
+// MetBy says whether a package is what d asks for by its own name.
+func (d *Dep) MetBy(name, version string, sum Checksum) bool {
+	if d.Name != name {
+		return d.Conflict
+	}
+	if d.Op == Same {
+		return (d.Version == sum.String()) != d.Conflict
+	}
+	return d.satisfies(version) != d.Conflict
+}

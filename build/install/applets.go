@@ -1,0 +1,458 @@
+package install
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"hoopy/build/tree"
+)
+
+// flags splits arguments in the way of getopt: short flags, together or apart,
+// of which those followed by ":" in spec take a value. The map has what was
+// given.
+func flags(args []string, spec string) (map[byte]string, []string, error) {
+	set := map[byte]string{}
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			return set, append(rest, args[i+1:]...), nil
+		}
+		if len(a) < 2 || a[0] != '-' {
+			rest = append(rest, a)
+			continue
+		}
+		for j := 1; j < len(a); j++ {
+			at := strings.IndexByte(spec, a[j])
+			if at < 0 || a[j] == ':' {
+				return nil, nil, noSuchUse("no flag -%c", a[j])
+			}
+			if at+1 == len(spec) || spec[at+1] != ':' {
+				set[a[j]] = ""
+				continue
+			}
+			v := a[j+1:]
+			if v == "" {
+				if i++; i == len(args) {
+					return nil, nil, failed("-%c needs a value", a[j])
+				}
+				v = args[i]
+			}
+			set[a[j]] = v
+			break
+		}
+	}
+	return set, rest, nil
+}
+
+func has(set map[byte]string, c byte) bool { _, ok := set[c]; return ok }
+
+// at resolves an operand against the script's working directory.
+func (v *invocation) at(name string) string { return inTree(v.ctx, name) }
+
+func addgroup(v *invocation) error {
+	set, args, err := flags(v.args, "g:S")
+	if err != nil {
+		return err
+	}
+	switch len(args) {
+	case 1:
+		gid := -1
+		if g, ok := set['g']; ok {
+			if gid, err = strconv.Atoi(g); err != nil || gid < 0 {
+				return failed("invalid number '%s'", g)
+			}
+		}
+		_, err := v.script.in.addGroup(args[0], gid, has(set, 'S'))
+		return err
+	case 2:
+		return v.script.in.addMember(args[0], args[1])
+	}
+	return failed("one group, or a user and a group")
+}
+
+func adduser(v *invocation) error {
+	set, args, err := flags(v.args, "h:g:s:G:SDu:Hk:")
+	if err != nil {
+		return err
+	}
+	if len(args) == 2 && len(set) == 0 {
+		return v.script.in.addMember(args[0], args[1])
+	}
+	if len(args) != 1 {
+		return failed("one user")
+	}
+	if !has(set, 'D') && !has(set, 'S') {
+		return noSuchUse("it would ask for a password; -D is needed")
+	}
+	u := newUser{name: args[0], home: set['h'], shell: set['s'], group: set['G'], gecos: set['g'], uid: -1,
+		system: has(set, 'S'), noHome: has(set, 'H'), when: v.l.BuildTime}
+	if n, ok := set['u']; ok {
+		if u.uid, err = strconv.Atoi(n); err != nil || u.uid < 0 {
+			return failed("invalid number '%s'", n)
+		}
+	}
+	return v.script.in.addUser(u)
+}
+
+// each applies f to what the operands name, and with -R to all below.
+func (v *invocation) each(names []string, recursive, follow bool, f func(*tree.Entry) error) error {
+	t := v.script.in.t
+	for _, name := range names {
+		get := t.Lstat
+		if follow {
+			get = t.Stat
+		}
+		e, err := get(v.at(name))
+		if err != nil {
+			return err
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+		if recursive && e.Mode.IsDir() {
+			below := strings.TrimPrefix(e.Path+"/", "./")
+			for x := range t.Walk() {
+				if x != e && strings.HasPrefix(x.Path, below) {
+					if err := f(x); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func chown(v *invocation) error {
+	set, args, err := flags(v.args, "Rhf")
+	if err != nil {
+		return err
+	}
+	if len(args) < 2 {
+		return failed("an owner and a file")
+	}
+	ids, err := v.script.in.ids.of(v.script.in.t)
+	if err != nil {
+		return err
+	}
+	user, group, both := strings.Cut(args[0], ":")
+	uid, gid := -1, -1
+	if user != "" {
+		if uid = lookUp(ids.users, user, numeric(user)); uid < 0 {
+			return failed("unknown user %s", user)
+		}
+	}
+	if both && group != "" {
+		if gid = lookUp(ids.groups, group, numeric(group)); gid < 0 {
+			return failed("unknown group %s", group)
+		}
+	}
+	return v.each(args[1:], has(set, 'R'), !has(set, 'h'), func(e *tree.Entry) error {
+		if uid >= 0 {
+			e.UID = uid
+		}
+		if gid >= 0 {
+			e.GID = gid
+		}
+		if e.Mode.IsRegular() {
+			// as the kernel does
+			e.Mode &^= fs.ModeSetuid | fs.ModeSetgid
+		}
+		return nil
+	})
+}
+
+func numeric(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func chmod(v *invocation) error {
+	// a mode may look like a flag: -x
+	var set map[byte]string
+	args := v.args
+	for len(args) > 0 && (args[0] == "-R" || args[0] == "-f" || args[0] == "--") {
+		if set == nil {
+			set = map[byte]string{}
+		}
+		set[args[0][1]] = ""
+		args = args[1:]
+	}
+	if len(args) < 2 {
+		return failed("a mode and a file")
+	}
+	change, err := parseMode(args[0])
+	if err != nil {
+		return err
+	}
+	return v.each(args[1:], has(set, 'R'), true, func(e *tree.Entry) error {
+		if e.Mode&fs.ModeSymlink == 0 {
+			e.Mode = e.Mode.Type() | change(e.Mode)
+		}
+		return nil
+	})
+}
+
+const allBits = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky | 0o777
+
+// octal maps the number that chmod takes.
+func octal(n uint64) fs.FileMode {
+	m := fs.FileMode(n & 0o777)
+	for bit, mode := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if n&bit != 0 {
+			m |= mode
+		}
+	}
+	return m
+}
+
+// parseMode reads an octal or symbolic mode (umask 022).
+func parseMode(s string) (func(fs.FileMode) fs.FileMode, error) {
+	if n, err := strconv.ParseUint(s, 8, 32); err == nil && n <= 0o7777 {
+		return func(fs.FileMode) fs.FileMode { return octal(n) }, nil
+	}
+	type step struct {
+		who, bits fs.FileMode
+		op        byte
+		x         bool // X: x for directories and where any x is
+	}
+	var steps []step
+	for _, clause := range strings.Split(s, ",") {
+		at := strings.IndexAny(clause, "+-=")
+		if at < 0 {
+			return nil, failed("invalid mode '%s'", s)
+		}
+		who := fs.FileMode(0)
+		for _, c := range clause[:at] {
+			switch c {
+			case 'u':
+				who |= 0o700 | fs.ModeSetuid
+			case 'g':
+				who |= 0o070 | fs.ModeSetgid
+			case 'o':
+				who |= 0o007
+			case 'a':
+				who |= allBits
+			default:
+				return nil, failed("invalid mode '%s'", s)
+			}
+		}
+		masked := who == 0
+		if masked {
+			who = allBits
+		}
+		st := step{who: who, op: clause[at]}
+		for _, c := range clause[at+1:] {
+			switch c {
+			case 'r':
+				st.bits |= 0o444
+			case 'w':
+				st.bits |= 0o222
+			case 'x':
+				st.bits |= 0o111
+			case 'X':
+				st.x = true
+			case 's':
+				st.bits |= fs.ModeSetuid | fs.ModeSetgid
+			case 't':
+				st.bits |= fs.ModeSticky
+				st.who |= fs.ModeSticky
+			default:
+				return nil, noSuchUse("mode %q", s)
+			}
+		}
+		if masked {
+			st.bits &^= 0o022
+		}
+		steps = append(steps, st)
+	}
+	return func(m fs.FileMode) fs.FileMode {
+		dir, out := m.IsDir(), m&allBits
+		for _, st := range steps {
+			bits := st.bits
+			if st.x && (dir || out&0o111 != 0) {
+				bits |= 0o111
+			}
+			bits &= st.who
+			switch st.op {
+			case '+':
+				out |= bits
+			case '-':
+				out &^= bits
+			case '=':
+				out = out&^(st.who&0o777) | bits
+			}
+		}
+		return out
+	}, nil
+}
+
+func mkdir(v *invocation) error {
+	set, args, err := flags(v.args, "pm:")
+	if err != nil {
+		return err
+	}
+	perm := fs.FileMode(0o755)
+	if m, ok := set['m']; ok {
+		change, err := parseMode(m)
+		if err != nil {
+			return err
+		}
+		perm = change(fs.ModeDir | 0o755)
+	}
+	t := v.script.in.t
+	for _, name := range args {
+		name = v.at(name)
+		_, err := t.Stat(name)
+		exists := err == nil
+		if has(set, 'p') {
+			if err := t.MkdirAll(name, 0o755); err != nil {
+				return err
+			}
+		} else if exists {
+			return failed("can't create directory '%s': File exists", name)
+		} else if err := t.Add(&tree.Entry{Path: name, Mode: fs.ModeDir | 0o755}); err != nil {
+			return err
+		}
+		if e, err := t.Stat(name); err == nil && !exists {
+			e.Mode, e.MTime = fs.ModeDir|perm, v.l.BuildTime
+		}
+	}
+	return nil
+}
+
+func ln(v *invocation) error {
+	set, args, err := flags(v.args, "sfn")
+	if err != nil {
+		return err
+	}
+	if !has(set, 's') {
+		return noSuchUse("only ln -s is supported")
+	}
+	if len(args) == 1 {
+		args = append(args, ".")
+	}
+	if len(args) != 2 {
+		return noSuchUse("only one link at a time")
+	}
+	t := v.script.in.t
+	target, name := args[0], v.at(args[1])
+	look := t.Stat
+	if has(set, 'n') {
+		look = t.Lstat
+	}
+	if e, err := look(name); err == nil && e.Mode.IsDir() {
+		name = path.Join(name, path.Base(target))
+	}
+	if has(set, 'f') {
+		if e, ok := t.Get(name); ok && !e.Mode.IsDir() {
+			if err := t.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.Symlink(target, name); err != nil {
+		return err
+	}
+	if e, ok := t.Get(name); ok {
+		e.MTime = v.l.BuildTime
+	}
+	return nil
+}
+
+func readlink(v *invocation) error {
+	set, args, err := flags(v.args, "fn")
+	if err != nil {
+		return err
+	}
+	if len(args) != 1 {
+		return failed("one name")
+	}
+	t := v.script.in.t
+	var out string
+	if has(set, 'f') {
+		if args[0] == "" {
+			return &failure{status: 1}
+		}
+		p, err := t.Resolve(v.at(args[0]))
+		if err != nil {
+			return &failure{status: 1}
+		}
+		out = path.Join("/", p)
+	} else {
+		e, ok := t.Get(v.at(args[0]))
+		if !ok || e.Mode&fs.ModeSymlink == 0 {
+			return &failure{status: 1}
+		}
+		out = e.Link
+	}
+	if !has(set, 'n') {
+		out += "\n"
+	}
+	_, err = io.WriteString(v.out, out)
+	return err
+}
+
+func rm(v *invocation) error {
+	set, args, err := flags(v.args, "rRf")
+	if err != nil {
+		return err
+	}
+	t := v.script.in.t
+	for _, name := range args {
+		name = v.at(name)
+		e, ok := t.Get(name)
+		switch {
+		case !ok && has(set, 'f'):
+		case !ok:
+			return failed("can't remove '%s': No such file or directory", name)
+		case e.Mode.IsDir() && !has(set, 'r') && !has(set, 'R'):
+			return failed("'%s' is a directory", name)
+		default:
+			if err := t.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func cat(v *invocation) error {
+	_, args, err := flags(v.args, "u")
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"-"}
+	}
+	for _, name := range args {
+		if name == "-" {
+			if v.in == nil {
+				continue
+			}
+			if _, err := io.Copy(v.out, io.LimitReader(v.in, maxWritten)); err != nil {
+				return err
+			}
+			continue
+		}
+		data, err := v.script.in.t.ReadFile(v.at(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return failed("can't open '%s': No such file or directory", name)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := v.out.Write(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/interp"
+
+	"hoopy/build/tree"
+)
+
+// lookupPrefix marks the builtins that call rewrites.
+const lookupPrefix = "hoopy-"
+
+// invocation is one command with its operands, as a command of ours sees it.
+type invocation struct {
+	*script
+	ctx  context.Context
+	name string
+	args []string // without the name
+	in   io.Reader
+	out  io.Writer
+}
+
+// failure is a command that fails in the ordinary way: a message for standard
+// error and an exit status, which the script may ignore.
+type failure struct {
+	status uint8
+	text   string
+}
+
+func (f *failure) Error() string { return f.text }
+
+func failed(format string, a ...any) error { return &failure{1, fmt.Sprintf(format, a...)} }
+
+// unsupported is a use of a command that we do not have: like an unknown
+// command, it ends the build.
+type unsupported struct{ text string }
+
+func (u *unsupported) Error() string { return u.text }
+
+func noSuchUse(format string, a ...any) error { return &unsupported{fmt.Sprintf(format, a...)} }
+
+// commandOf gives our version of a command; nil where there is none. They do
+// what busybox's do, as far as package scripts use them.
+func commandOf(name string) func(*invocation) error {
+	switch name {
+	case "addgroup":
+		return addgroup
+	case "adduser":
+		return adduser
+	case "bbsuid":
+		return bbsuid
+	case "busybox", "busybox-extras":
+		return busybox
+	case "cat":
+		return cat
+	case "chmod":
+		return chmod
+	case "chown":
+		return chown
+	case "depmod":
+		// the build writes the module index itself, for the final tree
+		return func(*invocation) error { return nil }
+	case "ln":
+		return ln
+	case "mkdir":
+		return mkdir
+	case "readlink":
+		return readlink
+	case "rm":
+		return rm
+	case "sed":
+		return sed
+	case "update-ca-certificates":
+		return updateCACertificates
+	case lookupPrefix + "command", lookupPrefix + "type", lookupPrefix + "hash":
+		return lookup
+	}
+	return nil
+}
+
+// exec runs a command of a script. One that is not in the tree fails like any
+// shell would say it, with status 127; one that is there and not ours is an
+// error of the build.
+func (s *script) exec(ctx context.Context, args []string) error {
+	hc := interp.HandlerCtx(ctx)
+	name := args[0]
+	run := commandOf(path.Base(name))
+	if strings.HasPrefix(name, lookupPrefix) {
+		// a builtin that call rewrote
+	} else if _, found := s.which(name, hc.Dir); !found {
+		if run == nil || strings.Contains(name, "/") {
+			fmt.Fprintf(hc.Stderr, "%s: not found\n", name)
+			return interp.ExitStatus(127)
+		}
+	}
+	if run == nil {
+		return &ScriptError{Package: s.l.id(), Script: s.name, Command: strings.Join(args, " "), Err: ErrUnknownCommand}
+	}
+	err := run(&invocation{script: s, ctx: ctx, name: path.Base(name), args: args[1:], in: hc.Stdin, out: hc.Stdout})
+	var f *failure
+	var used *inUse
+	var un *unsupported
+	var pe *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &un):
+		return &ScriptError{Package: s.l.id(), Script: s.name, Command: strings.Join(args, " "), Err: un}
+	case errors.As(err, &f):
+		if f.text != "" {
+			fmt.Fprintf(hc.Stderr, "%s: %s\n", path.Base(name), f.text)
+		}
+		return interp.ExitStatus(f.status)
+	case errors.As(err, &used), errors.As(err, &pe):
+		fmt.Fprintf(hc.Stderr, "%s: %v\n", path.Base(name), err)
+		return interp.ExitStatus(1)
+	}
+	return &ScriptError{Package: s.l.id(), Script: s.name, Command: strings.Join(args, " "), Err: err}
+}
+
+// which finds a command in the tree as the shell would.
+func (s *script) which(name, dir string) (string, bool) {
+	try := []string{name}
+	if !strings.Contains(name, "/") {
+		try = nil
+		for _, d := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+			try = append(try, path.Join(d, name))
+		}
+	} else if !path.IsAbs(name) {
+		try = []string{path.Join(dir, name)}
+	}
+	for _, p := range try {
+		if e, err := s.in.t.Stat(p); err == nil && e.Mode.IsRegular() && e.Mode&0o111 != 0 {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+// lookup is command, type and hash: only "command -v" and its like are of use
+// to scripts.
+func lookup(v *invocation) error {
+	args := v.args
+	if v.name == lookupPrefix+"command" {
+		if len(args) == 0 || args[0] != "-v" && args[0] != "-V" {
+			if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				// "command foo" is foo
+				return v.exec(v.ctx, args)
+			}
+			return noSuchUse("only command -v is supported")
+		}
+		args = args[1:]
+	}
+	status := error(nil)
+	for _, a := range args {
+		p, ok := v.which(a, "/")
+		switch {
+		case ok:
+			fmt.Fprintln(v.out, p)
+		case interp.IsBuiltin(a):
+			fmt.Fprintln(v.out, a)
+		default:
+			status = &failure{status: 127}
+		}
+	}
+	return status
+}
+
+// busybox is "busybox --install -s" and "busybox COMMAND...", for busybox-extras
+// as well.
+func busybox(v *invocation) error {
+	if len(v.args) == 0 {
+		return noSuchUse("without a command")
+	}
+	if v.args[0] == "--install" {
+		if !slices.Equal(v.args[1:], []string{"-s"}) {
+			return noSuchUse("only --install -s is supported")
+		}
+		return v.script.in.installLinks(v.name)
+	}
+	run := commandOf(v.args[0])
+	if run == nil || strings.HasPrefix(v.args[0], lookupPrefix) {
+		return noSuchUse("no command %q", v.args[0])
+	}
+	sub := *v
+	sub.name, sub.args = v.args[0], v.args[1:]
+	return run(&sub)
+}
+
+// installLinks makes the links of a busybox for all names of its list that are
+// not there yet.
+func (in *installer) installLinks(name string) error {
+	list := "etc/busybox-paths.d/" + name
+	data, err := in.t.ReadFile(list)
+	if err != nil {
+		return fmt.Errorf("links of %s: %w", name, err)
+	}
+	target := "/bin/" + name
+	made := 0
+	for _, p := range strings.Fields(string(data)) {
+		if _, ok := in.t.Get(p); ok {
+			continue
+		}
+		if dir, err := in.t.Stat(path.Dir(tree.Clean(p))); err != nil || !dir.Mode.IsDir() {
+			in.note("%s: no link %q: the folder is not there", name, p)
+			continue
+		}
+		if err := in.t.Add(in.link(p, target, name)); err != nil {
+			return err
+		}
+		made++
+	}
+	return nil
+}
+
+// link is a symbolic link with the time of the file that it belongs to.
+func (in *installer) link(at, target, source string) *tree.Entry {
+	e := &tree.Entry{Path: tree.Clean(at), Mode: fs.ModeSymlink | 0o777, Link: target, Source: source}
+	if to, err := in.t.Stat(target); err == nil {
+		e.MTime = to.MTime
+		if e.Source = to.Source; e.Source == "" {
+			e.Source = source
+		}
+	}
+	return e
+}
+
+// suid are the applets that busybox-suid has in its binary.
+var suid = []string{"/bin/mount", "/bin/su", "/bin/umount", "/usr/bin/crontab", "/usr/bin/passwd",
+	"/usr/bin/traceroute", "/usr/bin/traceroute6", "/usr/bin/vlock"}
+
+// bbsuid makes the links to the setuid binary where nothing, or only a link to
+// busybox, is.
+func bbsuid(v *invocation) error {
+	if !slices.Equal(v.args, []string{"--install"}) {
+		return noSuchUse("only --install is supported")
+	}
+	in := v.script.in
+	for _, p := range suid {
+		if e, ok := in.t.Get(p); ok && e.Link != "/bin/busybox" {
+			continue
+		}
+		if err := in.t.Add(in.link(p, "/bin/bbsuid", "bbsuid")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

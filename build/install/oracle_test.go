@@ -1,0 +1,206 @@
+//go:build priv
+
+package install
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hoopy/build/apk/oracle"
+	"hoopy/build/tree"
+)
+
+// line describes one entry in full, but for its time.
+type line string
+
+func describe(mode fs.FileMode, uid, gid int, rest string) line {
+	return line(fmt.Sprintf("%v %d:%d %s", mode, uid, gid, rest))
+}
+
+// fromTree describes every entry of a tree.
+func fromTree(t *testing.T, tr *tree.Tree) map[string]line {
+	t.Helper()
+	out := map[string]line{}
+	groups := map[string][]string{}
+	for e := range tr.Walk() {
+		rest := ""
+		switch {
+		case e.Mode&fs.ModeSymlink != 0:
+			rest = "-> " + e.Link
+		case e.Mode.IsRegular():
+			r, err := tr.Content(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := sha256.New()
+			if _, err := io.Copy(h, r); err != nil {
+				t.Fatal(err)
+			}
+			r.Close()
+			rest = fmt.Sprintf("%x", h.Sum(nil)[:8])
+			first := e.Path
+			if e.Hard != "" {
+				first = e.Hard
+			}
+			groups[first] = append(groups[first], e.Path)
+		}
+		out[e.Path] = describe(e.Mode, e.UID, e.GID, rest)
+	}
+	withLinks(out, groups)
+	return out
+}
+
+// fromDisk describes every entry below a directory.
+func fromDisk(t *testing.T, root string) map[string]line {
+	t.Helper()
+	out := map[string]line{}
+	inodes := map[uint64][]string{}
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		st := fi.Sys().(*syscall.Stat_t)
+		rest := ""
+		switch {
+		case fi.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			rest = "-> " + target
+		case fi.Mode().IsRegular():
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			sum := sha256.Sum256(data)
+			rest = fmt.Sprintf("%x", sum[:8])
+			inodes[st.Ino] = append(inodes[st.Ino], name)
+		}
+		out[name] = describe(fi.Mode(), int(st.Uid), int(st.Gid), rest)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := map[string][]string{}
+	for ino, names := range inodes {
+		groups[fmt.Sprint(ino)] = names
+	}
+	withLinks(out, groups)
+	return out
+}
+
+// withLinks adds to each name of a hard linked file all its names.
+func withLinks(out map[string]line, groups map[string][]string) {
+	for _, names := range groups {
+		if len(names) < 2 {
+			continue
+		}
+		slices.Sort(names)
+		for _, n := range names {
+			out[n] += line(" = " + strings.Join(names, " = "))
+		}
+	}
+}
+
+// ours lists what differs on purpose; see the package comment.
+func decided(name string) bool {
+	switch name {
+	case ".", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/apk/world", "etc/apk/arch", "lib/apk", "lib/apk/db",
+		"lib/apk/exec", "var/cache/apk", "proc":
+		return true
+	}
+	return strings.HasPrefix(name, "lib/apk/db/") || strings.HasPrefix(name, "dev/")
+}
+
+func TestTreeAsApk(t *testing.T) {
+	root := oracle.New(t)
+	root.Share(filepath.Join(oracle.Data(t), "v3.19/main"), "main")
+	r, _ := bootRepo(t)
+	var all []string
+	for _, p := range r.Packages {
+		// ifupdown-ng, which alpine-base brings, wants no vlan
+		if p.Name != "vlan" && p.Name != "network-extras" {
+			all = append(all, p.Name)
+		}
+	}
+	for _, tc := range []struct {
+		name  string
+		world []string
+	}{
+		{"boot", strings.Fields(bootWorld)},
+		{"everything", all},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if out, err := root.Add("/"+tc.name, []string{"/main"}, tc.world); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			want := fromDisk(t, filepath.Join(root.Dir, tc.name))
+			tr := installWorld(t, tc.world, Options{})
+			// the day of the last change is the only field we leave empty
+			shadow, err := os.ReadFile(filepath.Join(root.Dir, tc.name, "etc/shadow"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, err := tr.ReadFile("etc/shadow")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(withoutDay(string(shadow)), withoutDay(string(ours))); diff != "" {
+				t.Errorf("etc/shadow (-apk +ours):\n%s", diff)
+			}
+			if _, err := tr.WriteFile("etc/shadow", shadow, 0); err != nil {
+				t.Fatal(err)
+			}
+			have := fromTree(t, tr)
+			for name := range want {
+				if decided(name) {
+					delete(want, name)
+				}
+			}
+			for name := range have {
+				if decided(name) {
+					delete(have, name)
+				}
+			}
+			if len(want) < 900 {
+				t.Fatalf("apk laid %d entries only", len(want))
+			}
+			if diff := cmp.Diff(want, have); diff != "" {
+				t.Errorf("(-apk +ours):\n%s", diff)
+			}
+			t.Logf("%d entries equal to apk's", len(want))
+		})
+	}
+}
+
+func withoutDay(shadow string) []string {
+	var out []string
+	for _, l := range strings.Split(shadow, "\n") {
+		f := strings.Split(l, ":")
+		if len(f) > 2 {
+			f[2] = ""
+		}
+		out = append(out, strings.Join(f, ":"))
+	}
+	return out
+}

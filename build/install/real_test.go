@@ -1,0 +1,73 @@
+package install
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hoopy/build/apk"
+	"hoopy/build/apk/oracle"
+	"hoopy/build/tree"
+)
+
+const bootWorld = "alpine-base openssh e2fsprogs chrony dhcpcd openssl"
+
+func bootRepo(t testing.TB) (*apk.Repo, *apk.Cache) {
+	t.Helper()
+	data := oracle.Data(t)
+	keys, err := apk.LoadKeys(filepath.Join(data, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := apk.NewCache(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := apk.OpenRepo(t.Context(), filepath.Join(data, "v3.19/main"), "x86_64", keys, cache, apk.FetchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, cache
+}
+
+func installWorld(t testing.TB, world []string, o Options) *tree.Tree {
+	t.Helper()
+	r, cache := bootRepo(t)
+	pkgs, err := apk.Solve(world, []*apk.Repo{r}, apk.SolveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tree.New()
+	if err := Install(t.Context(), tr, pkgs, cache, o); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func TestInstallReal(t *testing.T) {
+	var report Report
+	tr := installWorld(t, strings.Fields(bootWorld), Options{Report: &report})
+	if tr.Len() < 900 {
+		t.Errorf("%d entries, want 900 or more", tr.Len())
+	}
+	if u := report.IDs.Users; u["chrony"] != 100 || u["dhcpcd"] != 101 {
+		t.Errorf("users made by scripts: %v, want chrony 100 and dhcpcd 101", u)
+	}
+	for _, n := range report.Notes {
+		t.Log(n)
+	}
+}
+
+func BenchmarkInstall75(b *testing.B) {
+	r, cache := bootRepo(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		pkgs, err := apk.Solve(strings.Fields(bootWorld), []*apk.Repo{r}, apk.SolveOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := Install(b.Context(), tree.New(), pkgs, cache, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
