@@ -34,7 +34,7 @@ func decode(t testing.TB, s string) []byte {
 // TestLayout holds our numbers against the C structures.
 func TestLayout(t *testing.T) {
 	type inputEvent struct { // linux/input.h, 64 bit
-		time  unix.Timeval
+		_     unix.Timeval
 		kind  uint16
 		code  uint16
 		value int32

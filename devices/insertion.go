@@ -17,15 +17,16 @@ type insertion struct {
 	result Result
 	at     time.Time
 
-	mu  sync.Mutex
-	tid int // of the polite thread that loads it; else 0
+	mu     sync.Mutex
+	tid    int  // of the polite thread that loads it; else 0
+	rushed bool // hurry came first
 }
 
 // polite lowers the calling thread's priority, until hurry or its end.
 func (in *insertion) polite() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if unix.Setpriority(unix.PRIO_PROCESS, 0, 10) == nil {
+	if !in.rushed && unix.Setpriority(unix.PRIO_PROCESS, 0, 10) == nil {
 		in.tid = unix.Gettid()
 	}
 }
@@ -34,6 +35,7 @@ func (in *insertion) polite() {
 func (in *insertion) hurry() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.rushed = true
 	if in.tid != 0 {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, in.tid, 0) // without the right to, it stays slow
 		in.tid = 0
