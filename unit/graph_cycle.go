@@ -9,6 +9,29 @@ import (
 	"hoopy/unit/schema"
 )
 
+// cutBoot is cut with what the supervisor makes of the milestone boot: it comes
+// after every unit that is started at boot. So a unit that waits for boot must
+// be manual, and so must what waits for that one.
+func (b *builder) cutBoot() {
+	boot, ok := b.index[Boot]
+	if !ok || b.units[boot].Kind != Milestone {
+		b.cut()
+		return
+	}
+	implied := func(i int) bool { return !b.units[i].Manual && b.units[i].Kind != Milestone }
+	real := slices.Clone(b.out[boot])
+	for i := range b.units {
+		if implied(i) {
+			b.out[boot] = append(b.out[boot], Edge{i, Needs}) // the last to be cut: nothing can take it out
+		}
+	}
+	b.out[boot] = strongest(b.out[boot])
+	b.cut()
+	left := b.out[boot]
+	b.out[boot] = slices.DeleteFunc(real, func(e Edge) bool { return !implied(e.To) && !slices.Contains(left, e) })
+	b.broken[boot] = ""
+}
+
 // cut reports every cycle and takes edges out until there is none: first the
 // orders inside a cycle, then the wants, then the needs.
 func (b *builder) cut() {
@@ -54,18 +77,17 @@ func (b *builder) report(c []int) {
 	circle := b.circle(c, inside)
 	var text strings.Builder
 	text.WriteString("cycle: " + strings.Join(b.nameList(circle), " -> "))
+	at := schema.Mistake{}
 	for k := range len(circle) - 1 {
 		from, to := b.units[circle[k]], b.units[circle[k+1]]
 		owner, key, line := b.edge(from, to)
 		fmt.Fprintf(&text, "; %s %s %s (%s)", from.Name, key, to.Name, where(owner, line))
+		if at.Line == 0 && (line > 0 || at.File == "") { // the first that an editor can jump to
+			at = schema.Mistake{File: cmp.Or(owner.File, "built-in "+owner.Name), Line: line, Key: key}
+		}
 	}
-	owner, key, _ := b.edge(b.units[circle[0]], b.units[circle[1]])
-	name := b.units[circle[1]].Name
-	if key == "after" && owner != b.units[circle[0]] {
-		key, name = "before", b.units[circle[0]].Name
-	}
-	b.mistakes = append(b.mistakes, &schema.Mistake{
-		File: cmp.Or(owner.File, "built-in "+owner.Name), Line: b.at.edge(owner.Name, key, name), Key: key, Text: text.String()})
+	at.Text = text.String()
+	b.mistakes = append(b.mistakes, &at)
 }
 
 // edge finds who declared the edge and under which key; a before of the other
