@@ -94,7 +94,7 @@ func newGraph(units []*Unit, at lines, bad map[string]bool) (*Graph, error) {
 	for i := range b.out {
 		b.out[i] = strongest(b.out[i])
 	}
-	b.cutBoot()
+	b.cut()
 	return b.graph(), schema.Join(b.mistakes)
 }
 

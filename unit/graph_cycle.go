@@ -9,29 +9,6 @@ import (
 	"hoopy/unit/schema"
 )
 
-// cutBoot is cut with what the supervisor makes of the milestone boot: it comes
-// after every unit that is started at boot. So a unit that waits for boot must
-// be manual, and so must what waits for that one.
-func (b *builder) cutBoot() {
-	boot, ok := b.index[Boot]
-	if !ok || b.units[boot].Kind != Milestone {
-		b.cut()
-		return
-	}
-	implied := func(i int) bool { return !b.units[i].Manual && b.units[i].Kind != Milestone }
-	real := slices.Clone(b.out[boot])
-	for i := range b.units {
-		if implied(i) {
-			b.out[boot] = append(b.out[boot], Edge{i, Needs}) // the last to be cut: nothing can take it out
-		}
-	}
-	b.out[boot] = strongest(b.out[boot])
-	b.cut()
-	left := b.out[boot]
-	b.out[boot] = slices.DeleteFunc(real, func(e Edge) bool { return !implied(e.To) && !slices.Contains(left, e) })
-	b.broken[boot] = ""
-}
-
 // cut reports every cycle and takes edges out until there is none: first the
 // orders inside a cycle, then the wants, then the needs.
 func (b *builder) cut() {

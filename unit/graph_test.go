@@ -100,12 +100,6 @@ func TestGraphMistakes(t *testing.T) {
 			"svc/a.toml:2: cycle: a -> b -> c -> a; a needs b (svc/a.toml:2); b wants c (svc/b.toml:2); c after a (svc/c.toml:3)", "", "c b a"},
 		{"wants", []string{"a", "needs = [\"b\"]", "b", "wants = [\"a\"]"},
 			"svc/a.toml:2: cycle: a -> b -> a; a needs b (svc/a.toml:2); b wants a (svc/b.toml:2)", "", "b a"},
-		{"boot", []string{"c", "after = [\"boot\"]"},
-			"svc/c.toml:2: cycle: boot -> c -> boot; boot after c (svc/c.toml); c after boot (svc/c.toml:2)", "", "c"},
-		{"boot needed", []string{"c", "needs = [\"boot\"]\nbefore = [\"boot\"]", "d", "essential = true\nneeds = [\"boot\"]"},
-			"svc/c.toml:3: cycle: boot -> c -> boot; boot after c (svc/c.toml:3); c needs boot (svc/c.toml:2)", "c: needs itself: boot -> c -> boot", "c d"},
-		{"boot by another", []string{"c", "needs = [\"d\"]", "d", "manual = true\nafter = [\"boot\"]"},
-			"svc/c.toml:2: cycle: boot -> c -> d -> boot; boot after c (svc/c.toml); c needs d (svc/c.toml:2); d after boot (svc/d.toml:3)", "", "d c"},
 		{"before", []string{"a", "before = [\"b\"]", "b", "before = [\"a\"]"},
 			"svc/b.toml:2: cycle: a -> b -> a; a after b (svc/b.toml:2); b after a (svc/a.toml:2)", "", "a b"},
 	} {
@@ -164,21 +158,6 @@ func TestGraphBadFile(t *testing.T) {
 	}
 	if got := g.Broken(g.Index("c")); got != "" {
 		t.Error(got)
-	}
-}
-
-// A manual unit may wait for boot, and boot has no edges to show for it.
-func TestGraphBoot(t *testing.T) {
-	g, err := NewGraph(append(Builtin(&Machine{}), &Unit{Name: "a"}, &Unit{Name: "b", Manual: true, After: []string{Boot}}, &Unit{Name: "c", Before: []string{Boot}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	holds(t, g)
-	if d := cmp.Diff([]Edge{{g.Index("c"), After}}, g.Out(g.Index(Boot))); d != "" {
-		t.Error(d)
-	}
-	if d := cmp.Diff([]Edge{{g.Index(Boot), After}}, g.Out(g.Index("b"))); d != "" {
-		t.Error(d)
 	}
 }
 
