@@ -35,6 +35,9 @@ func floorInit(t testing.TB) File {
 // TestHarness holds every part of the harness against the floor's machine.
 func TestHarness(t *testing.T) {
 	kernel, base, key := standIn(t)
+	if unpacked, err := qemu.Kernel(kernel); err != nil || unpacked == kernel {
+		t.Errorf("Debian's kernel is booted packed: %v", err)
+	}
 	initrd := Overlay(t, base, map[string]File{"init": floorInit(t)})
 	boot := func(t *testing.T) *VM {
 		return Boot(t, Config{Key: key, Config: qemu.Config{

@@ -62,13 +62,17 @@ func Image(t testing.TB) (kernel, initramfs string) {
 // Key returns the key that may log in to the image under test.
 func Key(t testing.TB) ssh.Signer {
 	t.Helper()
-	text, err := os.ReadFile(mustBuild(t).key)
+	key, err := readKey(mustBuild(t).key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := ssh.ParsePrivateKey(text)
-	if err != nil {
-		t.Fatalf("the key that logs in: %v", err)
-	}
 	return key
+}
+
+func readKey(file string) (ssh.Signer, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.ParsePrivateKey(text)
 }
