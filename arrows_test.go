@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 }
 
 // keeperMay is everything that the package keeper may import.
-var keeperMay = []string{"golang.org/x/sys/unix", "hoopy/kmsg", "os", "os/signal", "syscall"}
+var keeperMay = []string{"golang.org/x/sys/unix", "hoopy/kmsg", "os", "os/signal", "syscall", "unsafe"}
 
 // heavy may not be linked into /init: each costs more than what it would give.
 var heavy = []string{"net/http", "crypto/tls", "text/template", "html/template", "log/slog", "os/exec"}

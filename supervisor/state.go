@@ -121,7 +121,11 @@ func (s *State) become(i int, to unit.State, why string) {
 	if to == unit.Ready && why == "" {
 		why = n.note
 	}
-	s.do(unit.Action{Op: unit.Say, Unit: n.Unit, Run: n.run, From: from, To: to, Text: why})
+	say := unit.Action{Op: unit.Say, Unit: n.Unit, Run: n.run, From: from, To: to, Text: why}
+	if to == unit.BackOff && n.over() {
+		say.At = n.retry
+	}
+	s.do(say)
 	s.cancel(i, unit.StartTimer, unit.StopTimer, unit.KillTimer, unit.BackOffTimer, unit.WaitTimer)
 	if to != unit.Waiting {
 		s.cancel(i, unit.DeadlineTimer)

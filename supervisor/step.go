@@ -262,7 +262,11 @@ func (s *State) waitText(i int) string {
 		}
 		return "still ending (" + after + " of " + short(n.stopTimeout()) + ", then it is killed)"
 	default:
-		return "not ready yet (" + after + " of " + short(n.startTimeout()) + ")"
+		text := "not ready yet"
+		if n.note != "" {
+			text += ": " + n.note
+		}
+		return text + " (" + after + " of " + short(n.startTimeout()) + ")"
 	}
 }
 

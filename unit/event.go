@@ -133,7 +133,8 @@ const (
 	// Unit's Run: its source may forget it.
 	Commit
 	// Say is one line for the console and the log: a transition of Unit from
-	// From to To, or, with From == To, a note about it.
+	// From to To, or, with From == To, a note about it. To BackOff, At is when
+	// it is tried again; 0: its arm never stopped trying.
 	Say
 	// EndNow: everything that could be stopped is; the keeper does the rest.
 	EndNow

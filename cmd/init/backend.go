@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/control"
+	"hoopy/process"
+	"hoopy/supervisor"
+	"hoopy/unit"
+)
+
+// backend answers svc: it asks the loop for the states, the arm for what only
+// processes have, and lets wishes into the loop as events.
+type backend struct {
+	loop     *supervisor.Loop
+	procs    *process.Arm
+	note     func(string)
+	reload   func() ([]string, error)
+	now      func() unit.Time
+	epoch    uint32
+	mistakes []string
+	image    string
+	kernel   string
+}
+
+const statusLines = 3 // last lines of a unit that is not well
+
+// Status reports the machine and units.
+func (b *backend) Status(ctx context.Context, names []string) (*control.Machine, []unit.Report, error) {
+	m := &control.Machine{
+		Uptime: b.now(), Image: b.image, Version: version, Kernel: b.kernel,
+		Epoch: b.epoch, Mistakes: b.mistakes,
+	}
+	m.Hostname, _ = os.Hostname()
+	var reports []unit.Report
+	var missing []string
+	err := b.loop.Call(ctx, func(s *supervisor.State) {
+		reports, missing = s.Report(names)
+		m.Safe, m.Boot = s.Safe(), time.Duration(s.BootedAt())
+		if how, _ := s.Ending(); how != 0 {
+			m.Ending = how.String()
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range reports {
+		b.enrich(&reports[i])
+	}
+	if len(missing) > 0 {
+		err = unknown(missing)
+	}
+	return m, reports, err
+}
+
+// enrich adds what the process arm knows.
+func (b *backend) enrich(r *unit.Report) {
+	if !r.Kind.HasProcess() {
+		return
+	}
+	r.Memory = b.procs.Memory(r.Name)
+	r.Processes = b.procs.Processes(r.Name)
+	if !r.State.Well() && r.State != unit.Waiting {
+		r.LastLines = b.procs.LastLines(r.Name, statusLines)
+	}
+}
+
+func unknown(names []string) error {
+	return &control.Error{Code: control.CodeUnknown, Text: "no unit is called " + strings.Join(names, ", ") + "; svc status -a lists them"}
+}
+
+// Command starts, stops or restarts units and waits until they have settled.
+func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report, error) {
+	op := map[control.Op]unit.EventOp{control.Start: unit.AskStart, control.Stop: unit.AskStop, control.Restart: unit.AskRestart}[c.Op]
+	var missing []string
+	var refused error
+	err := b.loop.Call(ctx, func(s *supervisor.State) {
+		_, missing = s.Report(c.Names)
+		if how, _ := s.Ending(); how != 0 && c.Op != control.Stop {
+			refused = errors.New("the machine is ending")
+		}
+		for _, name := range c.Names {
+			if needed := others(s.Dependents(name), c.Names); c.Op == control.Stop && !c.Force && len(needed) > 0 {
+				refused = &supervisor.Refusal{Unit: name, Needed: needed}
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(missing) > 0:
+		return nil, unknown(missing)
+	case refused != nil:
+		return nil, &control.Error{Code: control.CodeRefused, Text: refused.Error()}
+	}
+	for _, name := range c.Names {
+		b.note("unit " + name + ": " + string(c.Op) + " asked by " + c.Who)
+		b.loop.Send(unit.Event{Op: op, Unit: name, Force: c.Force})
+	}
+	settled := b.loop.WaitSettled(ctx, c.Names)
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), control.StatusTimeout)
+	defer cancel()
+	_, reports, err := b.Status(late, c.Names)
+	return reports, errors.Join(settled, err)
+}
+
+// others are the names that are not in asked: a unit may be stopped together
+// with what needs it.
+func others(names, asked []string) (left []string) {
+	for _, n := range names {
+		found := false
+		for _, a := range asked {
+			found = found || a == n
+		}
+		if !found {
+			left = append(left, n)
+		}
+	}
+	return left
+}
+
+// Reload reads the configuration anew; see reload.go.
+func (b *backend) Reload(_ context.Context, who string) ([]string, error) {
+	b.note("reload asked by " + who)
+	return b.reload()
+}
+
+// End begins the end.
+func (b *backend) End(_ context.Context, how unit.How, who string) error {
+	b.loop.Send(unit.Event{Op: unit.AskEnd, How: how, Text: who})
+	return nil
+}
+
+// Note takes a line about the server.
+func (b *backend) Note(text string) { b.note("control: " + text) }
+
+// image is the name of the image this machine booted; empty if it does not say.
+func image() string {
+	b, err := os.ReadFile("/.hoopy/manifest")
+	if err != nil {
+		return ""
+	}
+	var m struct {
+		Image string `json:"image"`
+	}
+	if json.Unmarshal(b, &m) != nil {
+		return ""
+	}
+	return m.Image
+}
+
+func kernel() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}

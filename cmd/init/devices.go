@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"hoopy/devices"
+	"hoopy/kmsg"
+	"hoopy/unit"
+)
+
+const (
+	coldplugTimeout = 60 * time.Second // then the milestone devices is reached all the same
+	retryDevices    = 2 * time.Second  // between two lives of the uevent socket
+)
+
+// deviceSource runs the uevent source, anew when its socket breaks, and hands
+// its loader to those who need a module by name.
+type deviceSource struct {
+	m       *machine
+	modules []string
+
+	ready chan struct{} // closed when there is a first source
+
+	mu     sync.Mutex
+	source *devices.Source
+	calm   bool // the network is ready
+}
+
+func newDeviceSource(m *machine, modules []string) *deviceSource {
+	return &deviceSource{m: m, modules: modules, ready: make(chan struct{})}
+}
+
+// run returns only when ctx ends.
+func (d *deviceSource) run(ctx context.Context) error {
+	slow := time.AfterFunc(coldplugTimeout, func() {
+		d.m.log.Say(kmsg.Warning, "devices: the first coldplug is not through after ", coldplugTimeout.String(), ", going on")
+		d.through()
+	})
+	defer slow.Stop()
+	for {
+		err := d.life(ctx, func() { slow.Stop(); d.through() })
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		d.m.log.Say(kmsg.Error, "devices: ", fmt.Sprint(err), "; listening anew")
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(retryDevices):
+		}
+	}
+}
+
+// life is one life of the socket; through is called when its coldplug is.
+func (d *deviceSource) life(ctx context.Context, through func()) error {
+	s, err := devices.New(devices.Config{
+		Modules: d.modules, Cmdline: strings.Join(d.m.cmdline, " "), Log: d.m.note,
+		Debug: func(line string) { d.m.log.Say(kmsg.Debug, line) },
+	})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	if d.source == nil {
+		close(d.ready)
+	}
+	d.source = s
+	if d.calm {
+		s.NetworkReady()
+	}
+	d.mu.Unlock()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-s.Coldplugged():
+			through()
+		case <-ended:
+		}
+	}()
+	return s.Run(ctx, d.event)
+}
+
+// event hands a uevent to whom it concerns.
+func (d *deviceSource) event(u devices.Uevent) {
+	d.m.strike("devices")
+	if u.Subsystem == "input" && strings.HasPrefix(u.DevName, "input/event") {
+		switch u.Action {
+		case "add":
+			d.m.buttons.Add(u.DevName)
+		case "remove":
+			d.m.buttons.Remove(u.DevName)
+		}
+	}
+}
+
+func (d *deviceSource) through() {
+	d.m.loop.Send(unit.Event{Op: unit.IsReady, Unit: unit.Devices})
+}
+
+// networkReady lets the rest of the coldplug run at normal priority.
+func (d *deviceSource) networkReady() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calm = true
+	if d.source != nil {
+		d.source.NetworkReady()
+	}
+}
+
+// load loads a module by name for another part, bounded by loadTimeout.
+func (d *deviceSource) load(name string) error {
+	if _, err := os.Stat("/sys/module/" + name); err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(d.m.ctx, loadTimeout)
+	defer cancel()
+	select {
+	case <-d.ready:
+	case <-ctx.Done():
+		return fmt.Errorf("module %s: waiting for the loader: %w", name, ctx.Err())
+	}
+	d.mu.Lock()
+	s := d.source
+	d.mu.Unlock()
+	for _, r := range s.Loader().Load(ctx, name) {
+		if !r.Verdict.Good() {
+			return r.Err
+		}
+	}
+	return nil
+}
+
+const loadTimeout = 10 * time.Second

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"hoopy/kmsg"
+	"hoopy/unit"
+)
+
+// sayer turns transitions into lines of the console and the kernel's log, one
+// each:
+//
+//	link:lan        ready      192.168.1.7/24
+type sayer struct {
+	log    *kmsg.Log
+	now    func() unit.Time
+	last   func(name string) string // the last line that a unit said
+	began  map[string]unit.Time     // when its stop began
+	ending bool
+}
+
+func (s *sayer) say(a unit.Action) {
+	name := a.Unit.Name
+	text, level := a.Text, kmsg.Info
+	state := a.To.String()
+	if a.From == a.To {
+		// It takes longer than it should, or an edge was dropped.
+		s.line(kmsg.Warning, name, state, text)
+		return
+	}
+	switch a.To {
+	case unit.Ready:
+	case unit.BackOff, unit.Failed, unit.Stuck:
+		level = kmsg.Warning
+		if a.To == unit.BackOff && a.At != 0 {
+			text += fmt.Sprintf(", again in %.1f s", a.At.Sub(s.now()).Seconds())
+		}
+		if line := s.last(name); line != "" && !strings.Contains(text, line) {
+			text += ": " + line
+		}
+	case unit.Skipped:
+		level = kmsg.Debug
+	case unit.Stopping:
+		s.began[name] = s.now()
+		level = kmsg.Debug
+	case unit.Inactive:
+		began, stopped := s.began[name]
+		delete(s.began, name)
+		if a.From != unit.Stopping || !stopped || !a.Unit.Kind.HasProcess() && a.Unit.Kind != unit.Link {
+			level = kmsg.Debug
+			break
+		}
+		state = "stopped"
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%.1f s", s.now().Sub(began).Seconds())
+	case unit.Waiting, unit.Starting:
+		level = kmsg.Debug
+	}
+	s.line(level, name, state, text)
+}
+
+func (s *sayer) line(level kmsg.Level, name, state, text string) {
+	s.log.Say(level, fmt.Sprintf("%-15s %-10s %s", name, state, text))
+}
