@@ -216,18 +216,31 @@ func (b *bench) line(name, prefix string) (line string) {
 }
 
 // leaves counts the cgroups of runs.
-func (b *bench) leaves() int {
-	paths, _ := filepath.Glob(filepath.Join(b.root, "svc", "*", "????????????????"))
-	return len(paths)
+func (b *bench) leaves() (n int) {
+	paths, _ := filepath.Glob(filepath.Join(b.root, "svc", "*", "*"))
+	for _, p := range paths {
+		if _, ok := parseRun(filepath.Base(p)); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // over waits until nothing is kept for any run.
 func (b *bench) over() {
 	b.t.Helper()
+	var rows, leaves int
+	var socks []string
+	defer func() {
+		if b.t.Failed() {
+			b.t.Logf("%d rows, %d leaves, sockets %q", rows, leaves, socks)
+		}
+	}()
 	b.until("all is given back", func() bool {
-		rows, _ := b.keeper.held()
-		socks, _ := filepath.Glob(filepath.Join(b.run, "notify", "*"))
-		return rows == 0 && b.leaves() == 0 && len(socks) == 0
+		rows, _ = b.keeper.held()
+		leaves = b.leaves()
+		socks, _ = filepath.Glob(filepath.Join(b.run, "notify", "*"))
+		return rows == 0 && leaves == 0 && len(socks) == 0
 	})
 }
 
