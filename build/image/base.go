@@ -124,7 +124,7 @@ func (b *builder) base(ctx context.Context) (*base, error) {
 		return nil, err
 	}
 	lock.Users, lock.Groups = merge(lock.Users, ids.Users), merge(lock.Groups, ids.Groups)
-	if err := b.saveLock(ctx, s, lock); err != nil {
+	if err := b.saveLock(s, lock); err != nil {
 		return nil, err
 	}
 	made.dir = b.baseDir(self, s, lock)

@@ -63,6 +63,8 @@ type Options struct {
 	// Alpine's, preferred first; Keys are files of public keys that may sign
 	// them, beside those in Dir/keys.
 	Repos, Keys []string
+	// Packages is a list to use in place of Dir/packages; empty means that one.
+	Packages string
 	// Only limits the stand-in to these packages and puts it before the other
 	// repositories.
 	Only []string
@@ -144,7 +146,11 @@ func Build(ctx context.Context, o Options) (*Result, error) {
 func (b *builder) read() error {
 	var errs [4]error
 	b.config, errs[0] = config.Load(filepath.Join(b.Dir, "image.toml"))
-	b.want, errs[1] = config.Packages(filepath.Join(b.Dir, "packages"))
+	list := b.Packages
+	if list == "" {
+		list = filepath.Join(b.Dir, "packages")
+	}
+	b.want, errs[1] = config.Packages(list)
 	version, err := os.ReadFile(filepath.Join(b.Dir, "VERSION"))
 	b.version = strings.TrimSpace(string(version))
 	if err == nil && (b.version == "" || strings.ContainsAny(b.version, " \t\n\"'")) {

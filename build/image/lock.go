@@ -1,7 +1,6 @@
 package image
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,14 +10,17 @@ import (
 	"hoopy/build/install"
 )
 
-// lockName is the file in the folder of the image, or in Out when packages are
-// not Alpine's.
+// lockName is the file in the folder of the image. When packages are not those
+// that the folder asks for, or not Alpine's, it is in Out.
 const lockName = "packages.lock"
+
+// own says that the options ask for something else than the folder does.
+func (b *builder) own() bool { return len(b.Repos) > 0 || len(b.Only) > 0 || b.Packages != "" }
 
 // committed is the lock beside image.toml when it answers what is wanted, and
 // nil when packages must be chosen anew.
 func (b *builder) committed() (*config.Lock, error) {
-	if len(b.Repos) > 0 || len(b.Only) > 0 {
+	if b.own() {
 		return nil, nil
 	}
 	l, err := config.ReadLock(filepath.Join(b.Dir, lockName))
@@ -59,7 +61,7 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 }
 
 func (b *builder) lockFile(s *sources) string {
-	if s.local {
+	if s.local || b.own() {
 		return filepath.Join(b.Out, lockName)
 	}
 	return filepath.Join(b.Dir, lockName)
@@ -104,7 +106,7 @@ func (b *builder) ids(l *config.Lock) install.IDs {
 }
 
 // saveLock writes the lock with the ids that installing gave, if it changed.
-func (b *builder) saveLock(_ context.Context, s *sources, l *config.Lock) error {
+func (b *builder) saveLock(s *sources, l *config.Lock) error {
 	file := b.lockFile(s)
 	if have, err := os.ReadFile(file); err == nil && string(have) == l.String() {
 		return nil
