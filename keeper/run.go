@@ -26,7 +26,10 @@ type keeper struct {
 	rows    rows
 	store   store
 	strays  strays
-	flying  int // forks of runs under way
+	waiting int      // rows that are queued
+	flying  int      // forks of runs under way
+	forks   uint64   // forks begun so far
+	forkAt  Duration // when the last of them began; 0: it has returned
 	lastSeq uint64
 	results chan result
 
@@ -209,6 +212,7 @@ func (k *keeper) turn() {
 	k.watchShell(now)
 	k.watchEnd(now)
 	k.dog.feed(now, k.wellKept(now), k.log)
+	k.launch()
 	k.tell()
 	if now >= k.heapAt {
 		k.heapAt = now + Minute
@@ -259,7 +263,7 @@ func (k *keeper) next() Duration {
 	if k.final {
 		end = 0 // it has been used
 	}
-	for _, d := range [...]Duration{k.sup.due(k), k.shell.due, k.overdue, end, k.dog.next} {
+	for _, d := range [...]Duration{k.sup.due(k), k.shell.due, k.overdue, end, k.dog.next, k.launchAt()} {
 		if d > 0 && d < t {
 			t = d
 		}

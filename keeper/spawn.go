@@ -8,16 +8,23 @@ import (
 	"hoopy/kmsg"
 )
 
-// spawnsMost forks of runs are under way at once, queueMost wait; a fork hangs
-// where its cgroup is frozen.
+// spawnsMost forks of runs are under way at once, queueMost wait. A fork hangs
+// where its cgroup is frozen or its binary cannot be read.
+//
+// The next fork begins when the last one has returned, or has proved by
+// hungAfter that it hangs: a child that hangs before execve(2) keeps a copy of
+// every descriptor that was open when it was forked, and with it the pipe on
+// which another ForkExec, begun before, waits for its own child.
 const (
 	spawnsMost = 8
 	queueMost  = 512
+	hungAfter  = 100 * Millisecond
 )
 
 // result is what a fork came to.
 type result struct {
 	what  fork
+	seq   uint64 // of all forks
 	token uint64 // of a run
 	epoch uint32 // of a supervisor
 	pid   int
@@ -44,6 +51,8 @@ func (k *keeper) fork(r result, args []string, files []uintptr, cgroup int, done
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
+	k.forks++
+	r.seq, k.forkAt = k.forks, mono()
 	r.pidfd = -1
 	attr.Sys.PidFD = &r.pidfd
 	if cgroup >= 0 {
@@ -82,7 +91,7 @@ func (k *keeper) spawn(p *Packet, fds []int) {
 		errno = unix.EEXIST
 	case k.final:
 		errno = unix.ESHUTDOWN
-	case k.queued() >= queueMost:
+	case k.waiting >= queueMost:
 		errno = unix.EAGAIN
 	default:
 		if r = k.rows.add(); r == nil {
@@ -104,21 +113,22 @@ func (k *keeper) spawn(p *Packet, fds []int) {
 			r.nfds++
 		}
 	}
+	k.waiting++
 	k.launch()
 }
 
-func (k *keeper) queued() (n int) {
-	for i := range k.rows.used() {
-		if k.rows.slot[i].phase == queued {
-			n++
-		}
+// launchAt is when a fork that does not return no longer holds up the next; 0:
+// nothing waits for that.
+func (k *keeper) launchAt() Duration {
+	if k.waiting == 0 || k.flying >= spawnsMost || k.forkAt == 0 {
+		return 0
 	}
-	return n
+	return k.forkAt + hungAfter
 }
 
 // launch starts what waits, oldest first, as far as there are places.
 func (k *keeper) launch() {
-	for k.flying < spawnsMost {
+	for k.waiting > 0 && k.flying < spawnsMost && (k.forkAt == 0 || mono()-k.forkAt >= hungAfter) {
 		var first *row
 		for i := range k.rows.used() {
 			if r := &k.rows.slot[i]; r.phase == queued && (first == nil || r.seq < first.seq) {
@@ -126,8 +136,10 @@ func (k *keeper) launch() {
 			}
 		}
 		if first == nil {
+			k.waiting = 0
 			return
 		}
+		k.waiting--
 		k.fly(first)
 	}
 }
@@ -157,6 +169,9 @@ func (k *keeper) fly(r *row) {
 
 // landed takes the result of a fork.
 func (k *keeper) landed(res result) {
+	if res.seq == k.forks {
+		k.forkAt = 0
+	}
 	switch res.what {
 	case forkSupervisor:
 		k.supervisorForked(res)
@@ -167,8 +182,8 @@ func (k *keeper) landed(res result) {
 		if r := k.rows.byToken(res.token); r != nil && r.phase == flying {
 			k.runForked(r, res)
 		}
-		k.launch()
 	}
+	k.launch()
 	if k.flying == 0 && !k.sup.forking() && !k.shell.forking {
 		k.strays.clear()
 	}
