@@ -93,22 +93,6 @@ type Arm struct {
 	workers sync.WaitGroup
 }
 
-// What the sources put into the queue, beside unit.Action.
-type (
-	changed struct{}                // an interface
-	loaded  struct{ module string } // or given up
-	fired   struct {                // a timer of a link
-		l     *link
-		timer linkTimer
-		gen   uint32
-	}
-	arrived struct { // a packet; or, without one, the end of a socket
-		l *link
-		c conn
-		b []byte
-	}
-)
-
 // New makes an arm; nothing happens before Run, and Do may be called already.
 func New(cfg Config) *Arm {
 	cfg.ResolvConf = cmp.Or(cfg.ResolvConf, "/run/hoopy/resolv.conf")
@@ -147,46 +131,6 @@ func bootTime() unit.Time {
 // and Kill by Empty, also if they come twice. Adopt is answered by IsReady if
 // the address is still there, otherwise by Lost, and then goes on as Start.
 func (a *Arm) Do(action unit.Action) { a.post(action) }
-
-// post puts v into the queue.
-func (a *Arm) post(v any) {
-	a.mu.Lock()
-	a.queue = append(a.queue, v)
-	a.mu.Unlock()
-	select {
-	case a.signal <- struct{}{}:
-	default:
-	}
-}
-
-// postPacket puts a packet into the queue, unless too many wait already: a
-// flood is dropped, DHCP asks again.
-func (a *Arm) postPacket(v arrived) {
-	a.mu.Lock()
-	full := a.packets >= mostPackets
-	if !full {
-		a.packets++
-	}
-	a.mu.Unlock()
-	if !full {
-		a.post(v)
-	}
-}
-
-// take empties the queue; several changed become one.
-func (a *Arm) take() []any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	q := a.queue
-	a.queue, a.packets = nil, 0
-	seen := false
-	return slices.DeleteFunc(q, func(v any) bool {
-		_, is := v.(changed)
-		again := is && seen
-		seen = seen || is
-		return again
-	})
-}
 
 // Run sets the host name and carries out actions until ctx ends. Then sockets
 // and timers are gone, and addresses and routes stay: the next supervisor
