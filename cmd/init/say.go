@@ -25,8 +25,13 @@ func (s *sayer) say(a unit.Action) {
 	text, level := a.Text, kmsg.Info
 	state := a.To.String()
 	if a.From == a.To {
-		// It takes longer than it should, or an edge was dropped.
-		s.line(kmsg.Warning, name, state, text)
+		// It takes longer than it should, or an edge was dropped. A milestone
+		// only waits for what has been named already.
+		level = kmsg.Warning
+		if a.Unit.Kind == unit.Milestone {
+			level = kmsg.Debug
+		}
+		s.line(level, name, state, text)
 		return
 	}
 	switch a.To {
