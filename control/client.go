@@ -1,11 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"hoopy/unit"
@@ -13,6 +15,11 @@ import (
 
 // Client is a connection that carries one request.
 type Client struct{ conn net.Conn }
+
+// ErrGone is the error for a connection that ended before the answer did: the
+// supervisor died, or made room for others. Another one answers soon; whether
+// the wish was taken is not known.
+var ErrGone = errors.New("init closed the connection")
 
 // Dial connects to the socket at path, before ctx is done.
 func Dial(ctx context.Context, path string) (*Client, error) {
@@ -52,11 +59,11 @@ func (c *Client) Do(ctx context.Context, r Request, each func(*Response) error) 
 	for {
 		var out Response
 		if err := readFrame(c.conn, FrameMax, &out); err != nil {
-			if writeErr != nil {
-				return writeErr
-			}
-			if errors.Is(err, io.EOF) {
-				return errors.New("init closed the connection")
+			err = cmp.Or(writeErr, err)
+			for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET} {
+				if errors.Is(err, gone) {
+					return ErrGone
+				}
 			}
 			return err
 		}

@@ -15,7 +15,6 @@ import (
 const (
 	logsBound = 30 * time.Second
 	comeBack  = 10 * time.Second
-	retry     = 50 * time.Millisecond
 )
 
 // logs prints the last lines of a unit, and with -f what comes, also across the
@@ -98,7 +97,7 @@ func (t *tail) follow() error {
 			return err
 		}
 		t.request.N = -1
-		<-time.After(retry)
+		wait(context.Background(), pause)
 	}
 }
 

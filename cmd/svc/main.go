@@ -134,7 +134,10 @@ func (a *app) exit(err error) int {
 	case errors.Is(err, errUnwell):
 		return exitUnwell
 	}
-	fmt.Fprintf(a.err, "%s: %s\n", a.via, escape(err.Error()))
+	fmt.Fprintf(a.err, "%s: ", a.via)
+	for line := range strings.SplitSeq(err.Error(), "\n") { // reload has one for each mistake
+		fmt.Fprintln(a.err, escape(line))
+	}
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage

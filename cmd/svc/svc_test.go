@@ -158,6 +158,9 @@ func (b *backend) Logs(_ context.Context, name string, n int, follow bool, emit 
 }
 
 func (b *backend) Reload(context.Context, string) ([]string, error) {
+	if b.Hang {
+		return nil, &control.Error{Code: control.CodeRefused, Text: "/etc/svc/a.toml:1: unknown key \"x\"\n/etc/svc/b.toml:2: unknown key \"y\""}
+	}
 	return []string{"sshd: changed; its pid stays until it is restarted"}, nil
 }
 
@@ -208,6 +211,28 @@ func TestFollowAcrossDeath(t *testing.T) {
 	}
 	if strings.Join(got, " ") != "1 2 3 4 5" {
 		t.Errorf("lines %v", got)
+	}
+}
+
+// status asks again when the supervisor dies over it.
+func TestStatusAcrossDeath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := control.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // the first takes the connection and dies, the second answers
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		conn.Close()
+		control.Serve(t.Context(), l, &backend{Machine: control.Machine{Hostname: "frood"}})
+	}()
+	var out strings.Builder
+	a := &app{out: &out, err: os.Stderr, socket: path, power: paper{}}
+	if code := a.main([]string{"svc", "status"}); code != exitFine || !strings.HasPrefix(out.String(), "frood  up") {
+		t.Errorf("exit %d: %q", code, out.String())
 	}
 }
 
