@@ -129,8 +129,10 @@ func TestCorruptRing(t *testing.T) {
 	id := b.start(u)
 	b.expect("spawned", "ready")
 	b.line("a", "tick")
-	ringFD := b.keeper.stored[ringKey("a")]
 	b.end()
+	b.keeper.mu.Lock()
+	ringFD := b.keeper.stored[ringKey("a")]
+	b.keeper.mu.Unlock()
 	if _, err := unix.Pwrite(ringFD, make([]byte, 64), 0); err != nil {
 		t.Fatal(err)
 	}

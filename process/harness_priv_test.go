@@ -20,7 +20,7 @@ const bound = 20 * time.Second
 
 // bench is a mini keeper with one arm after the other, one per epoch.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	keeper *miniKeeper
 	root   string // cgroups
 	run    string
@@ -34,7 +34,7 @@ type bench struct {
 	events chan unit.Event
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
@@ -58,7 +58,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // cgroupRoot is a cgroup of our own that plays the root of the hierarchy.
-func cgroupRoot(t *testing.T) string {
+func cgroupRoot(t testing.TB) string {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // and tells the next epoch what it knows. The real one is tested in its own
 // package; this one runs in the test's process.
 type miniKeeper struct {
-	t  *testing.T
+	t  testing.TB
 	mu sync.Mutex
 
 	sup    int // our end of the current pair
@@ -34,7 +34,7 @@ type miniRow struct {
 	status         uint32
 }
 
-func newMiniKeeper(t *testing.T) *miniKeeper {
+func newMiniKeeper(t testing.TB) *miniKeeper {
 	k := &miniKeeper{t: t, rows: map[uint64]*miniRow{}, stored: map[string]int{}, sup: -1}
 	t.Cleanup(func() {
 		k.mu.Lock()
