@@ -1,12 +1,9 @@
 package control
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -296,104 +293,6 @@ func TestClientBound(t *testing.T) {
 	}
 }
 
-// A thousand clients that say nothing do not keep others out.
-func TestIdleClients(t *testing.T) {
-	f := &fake{units: []unit.Report{{Name: "a"}}}
-	path := listening(t, f, limits{})
-	for range 1000 {
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	if _, err := ask(t, path, Request{Op: Status}); err != nil {
-		t.Error(err)
-	}
-}
-
-// Clients of others that are busy give way to a new one.
-func TestVictim(t *testing.T) {
-	s := &server{conns: map[*conn]bool{}}
-	add := func(seq uint64, uid uint32, busy bool) {
-		s.conns[&conn{seq: seq, peer: Peer{UID: uid}, busy: busy}] = true
-	}
-	add(1, 0, true)
-	if v := s.victim(); v != nil {
-		t.Errorf("root's request: %+v", v)
-	}
-	add(2, 4294967294, true)
-	add(3, 4294967294, true)
-	if v := s.victim(); v == nil || v.seq != 2 {
-		t.Errorf("%+v", v)
-	}
-	add(4, 0, false)
-	add(5, 4294967294, false)
-	if v := s.victim(); v == nil || v.seq != 4 {
-		t.Errorf("%+v", v)
-	}
-}
-
-func TestFull(t *testing.T) {
-	f := &fake{units: []unit.Report{{Name: "a"}}, waiting: make(chan string, 9)}
-	path := listening(t, f, limits{1, bound, bound, bound})
-	c, err := Dial(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	go c.Ask(t.Context(), Request{Op: Start, Names: []string{"a"}})
-	expect(t, f.waiting, "begun")
-	if _, err := ask(t, path, Request{Op: Status}); !errors.Is(err, &Error{Code: CodeBusy}) {
-		t.Error(err)
-	}
-}
-
-// Half a request is closed after its time; nothing hangs on it.
-func TestHalfRequest(t *testing.T) {
-	path := listening(t, &fake{units: []unit.Report{{Name: "a"}}}, limits{ConnMax, 20 * time.Millisecond, bound, bound})
-	for _, half := range []string{"", "\x10", "\x10\x00\x00\x00", "\x10\x00\x00\x00{\"versi", "\x00\x00\x00\x00", "\xff\xff\xff\xff", "GET / HTTP/1.1\r\n"} {
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(bound))
-		io.WriteString(conn, half)
-		if _, err := io.ReadAll(conn); errorKind(err) == "timeout" {
-			t.Errorf("%q stays open", half)
-		}
-	}
-}
-
-// A client that does not read its log is dropped.
-func TestSlowReader(t *testing.T) {
-	f := &fake{units: []unit.Report{{Name: "a"}}}
-	path := listening(t, f, limits{ConnMax, bound, 20 * time.Millisecond, bound})
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	frame, _ := appendFrame(nil, &Request{Version: 1, Op: Logs, Names: []string{"a"}, Follow: true})
-	conn.Write(frame)
-	end := time.Now().Add(bound)
-	for {
-		f.mu.Lock()
-		asked := strings.Join(f.asked, " ")
-		f.mu.Unlock()
-		if asked == "logs: timeout" {
-			break
-		}
-		if asked != "" || time.Now().After(end) {
-			t.Fatalf("asked %q", asked)
-		}
-		if _, err := ask(t, path, Request{Op: Status}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A thousand units with their last lines do not fit one frame, and arrive.
 func TestLargeStatus(t *testing.T) {
 	f := &fake{}
@@ -409,37 +308,6 @@ func TestLargeStatus(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	long := strings.Repeat("x", 400)
-	frames, err := split(Response{Error: &Error{CodeTimeout, "t"}, Machine: &Machine{}, Units: []unit.Report{{Name: "a", LastLines: []string{long}}, {Name: "b"}, {Name: "c", LastLines: []string{long, long}}}}, 700)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for i, f := range frames {
-		var r Response
-		if err := readFrame(bytes.NewReader(f), 700, &r); err != nil {
-			t.Fatal(err)
-		}
-		for _, u := range r.Units {
-			names = append(names, u.Name)
-		}
-		last := i == len(frames)-1
-		if r.More == last || (r.Error != nil) != last || (r.Machine != nil) != (i == 0) {
-			t.Errorf("frame %d: %+v", i, r)
-		}
-	}
-	if d := cmp.Diff([]string{"a", "b", "c"}, names); d != "" {
-		t.Error(d)
-	}
-	if _, err := split(Response{Text: []string{long, long}}, 700); !errors.Is(err, ErrFrame) {
-		t.Error(err)
-	}
-	if frames, err := split(Response{More: true, Lines: make([]Line, 40)}, 700); err != nil || len(frames) < 2 {
-		t.Error(err)
-	}
-}
-
 func TestListenTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	for range 2 {
@@ -449,54 +317,6 @@ func TestListenTwice(t *testing.T) {
 		}
 		defer l.Close()
 	}
-}
-
-func FuzzFrame(f *testing.F) {
-	good, _ := appendFrame(nil, &Request{Version: 1, Op: Start, Names: []string{"a"}, Wait: 1})
-	f.Add(good)
-	f.Add([]byte{})
-	f.Add([]byte("\xff\xff\xff\xff{"))
-	f.Add(append(binary.LittleEndian.AppendUint32(nil, 2), "[]"...))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r Request
-		if err := readFrame(bytes.NewReader(b), RequestMax, &r); err != nil {
-			return
-		}
-		if e := check(Peer{UID: 4294967294}, &r); e == nil && rootOnly[r.Op] {
-			t.Errorf("a stranger may %s", r.Op)
-		}
-		again, err := appendFrame(nil, &r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var back Request
-		if err := readFrame(bytes.NewReader(again), FrameMax, &back); err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(r, back); d != "" {
-			t.Error(d)
-		}
-		for _, c := range []byte(who(Peer{}, &r)) {
-			if c < ' ' || c > '~' {
-				t.Errorf("%q reaches the console", who(Peer{}, &r))
-			}
-		}
-	})
-}
-
-func FuzzResponse(f *testing.F) {
-	good, _ := appendFrame(nil, &Response{Version: 1, Machine: &Machine{}, Units: []unit.Report{{Name: "a", State: unit.BackOff}}})
-	f.Add(good)
-	f.Add([]byte("\x02\x00\x00\x00{}"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r Response
-		if err := readFrame(bytes.NewReader(b), FrameMax, &r); err != nil {
-			return
-		}
-		if _, err := split(r, FrameMax); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 // What svc status costs with 1,000 units, connection included.
