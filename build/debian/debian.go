@@ -7,7 +7,7 @@
 // paths where the image depends on them (boot/vmlinuz-lts, usr/sbin/sshd,
 // etc/busybox-paths.d/busybox), other programs behind them. They are linked
 // against glibc, whose libraries form one package more, debian-glibc. No
-// maintainer script is run or carried along. /etc/os-release says that the
+// maintainer script of Debian's is run or carried along. /etc/os-release says that the
 // image is a stand-in.
 //
 // # How it is made
@@ -51,7 +51,7 @@ const KeyName = "hoopy-stand-in.rsa.pub"
 
 // format is part of the repository's stamp: raise it when the packages made
 // from the same inputs change.
-const format = "2"
+const format = "3"
 
 // ErrHost says that this host cannot make the stand-in.
 var ErrHost = errors.New("needs Debian or a derivative for amd64, with apt-get and dpkg-deb")
@@ -160,7 +160,8 @@ type maker struct {
 // pkg is one package of the repository, before it is written.
 type pkg struct {
 	apk.Info
-	tree *tree.Tree
+	tree    *tree.Tree
+	scripts map[string][]byte
 }
 
 // choose finds the recipes of names and of what they depend on, and fetches
@@ -277,15 +278,15 @@ func (m *maker) write(dir, stamp string) (err error) {
 	for _, p := range m.packages {
 		p.Arch = Arch
 		p.Origin = p.Name
-		var entries []*tree.Entry
+		a := &apk.Archive{Info: p.Info, Scripts: p.scripts}
 		for e := range p.tree.Walk() {
 			if e.Path != "." {
-				entries = append(entries, e)
+				a.Entries = append(a.Entries, &apk.Entry{Entry: *e, User: "root", Group: groups[e.GID]})
 			}
 		}
 		file := filepath.Join(arch, p.Name+"-"+p.Version+".apk")
 		if err := writeTo(file, func(w io.Writer) error {
-			return apk.WritePackage(w, p.Info, entries, key, KeyName)
+			return apk.WriteArchive(w, a, key, KeyName)
 		}); err != nil {
 			return fmt.Errorf("package %s: %w", p.Name, err)
 		}
@@ -315,6 +316,9 @@ func writeTo(path string, write func(io.Writer) error) error {
 	}
 	return errors.Join(write(f), f.Close())
 }
+
+// groups are the owners of files, by Alpine's numbers.
+var groups = map[int]string{0: "root", 42: "shadow"}
 
 // unwanted are parts of Debian packages that no image needs: documents, and
 // what belongs to other inits.

@@ -31,6 +31,8 @@ type recipe struct {
 	only []string
 	// edit changes a file's content on its way.
 	edit func(path string, b []byte) ([]byte, error)
+	// install is a post-install script of Alpine's kind.
+	install string
 	// add lays what no Debian package holds.
 	add func(ctx context.Context, m *maker, t *tree.Tree) error
 }
@@ -45,7 +47,7 @@ var recipes = map[string]recipe{
 	"alpine-baselayout-data": {depends: []string{"alpine-release"}, add: addData},
 	"alpine-release":         {add: addRelease},
 
-	"busybox":        {debs: []string{"busybox-static"}, only: []string{"bin/busybox"}, edit: hideApplets, add: addBusyboxPaths},
+	"busybox":        {debs: []string{"busybox-static"}, only: []string{"bin/busybox"}, edit: hideApplets, install: installBusybox, add: addBusyboxPaths},
 	"busybox-binsh":  {depends: []string{"busybox"}, provides: []string{"/bin/sh"}},
 	"busybox-suid":   {depends: []string{"busybox"}},
 	"openssh":        {depends: []string{"openssh-client-default", "openssh-server", "openssh-sftp-server"}},
@@ -131,6 +133,9 @@ func (m *maker) cook(ctx context.Context, name string, libs *libraries) (pkg, er
 		if err := r.add(ctx, m, p.tree); err != nil {
 			return p, err
 		}
+	}
+	if r.install != "" {
+		p.scripts = map[string][]byte{"post-install": []byte(r.install)}
 	}
 	if dynamic {
 		p.Depends = append(p.Depends, apk.Dep{Name: librariesName})
@@ -223,6 +228,12 @@ func hideApplets(_ string, b []byte) ([]byte, error) {
 	return b, nil
 }
 
+// installBusybox makes the links, as Alpine's package does.
+const installBusybox = `#!/bin/busybox sh
+/bin/busybox mkdir -p /bin /sbin /usr/bin /usr/sbin
+exec /bin/busybox --install -s
+`
+
 // addBusyboxPaths writes the list that Alpine's busybox package carries and
 // its links are made from.
 func addBusyboxPaths(ctx context.Context, _ *maker, t *tree.Tree) error {
@@ -243,7 +254,13 @@ func addBusyboxPaths(ctx context.Context, _ *maker, t *tree.Tree) error {
 	if err != nil {
 		return err
 	}
-	return text(t, "etc/busybox-paths.d/busybox", out)
+	lines := strings.SplitAfter(out, "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		return slices.ContainsFunc(hidden, func(h struct{ applet, to string }) bool {
+			return path.Base(strings.TrimSpace(line)) == h.to
+		})
+	})
+	return text(t, "etc/busybox-paths.d/busybox", strings.Join(lines, ""))
 }
 
 // Debian's sshd keeps its privilege separation directory in /run, which only
