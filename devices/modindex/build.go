@@ -69,7 +69,7 @@ func Build(mods []Module, order, builtin, builtinModinfo []byte) (map[string][]b
 		"modules.alias":             []byte(alias),
 		"modules.alias.bin":         aliasBin.bytes(),
 		"modules.builtin.bin":       builtinBin.bytes(),
-		"modules.builtin.alias.bin": builtinAlias(string(builtinModinfo)).bytes(),
+		"modules.builtin.alias.bin": builtinAlias(builtinModinfo).bytes(),
 		"modules.softdep":           []byte(b.softdep()),
 		"modules.devname":           []byte(b.devname()),
 	}, nil
@@ -238,14 +238,12 @@ func (b *builder) alias() (string, *trie) {
 	return text.String(), bin
 }
 
-// builtinAlias indexes the NUL-separated "module.key=value" of
-// modules.builtin.modinfo.
-func builtinAlias(modinfo string) *trie {
+// builtinAlias indexes the aliases of modules.builtin.modinfo.
+func builtinAlias(modinfo []byte) *trie {
 	bin := &trie{}
-	for field := range strings.SplitSeq(modinfo, "\x00") {
-		key, value, _ := strings.Cut(field, "=")
-		if name, what, ok := strings.Cut(key, "."); ok && what == "alias" {
-			bin.insert(Normalize(value), ModuleName(name), 0)
+	for _, m := range Builtin(modinfo) {
+		for _, a := range m.Alias {
+			bin.insert(Normalize(a), m.Name, 0)
 		}
 	}
 	return bin

@@ -67,6 +67,14 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+func TestBuiltin(t *testing.T) {
+	got := Builtin([]byte("b-c.alias=x\x00a.firmware=fw.bin\x00b-c.license=GPL v2.0\x00odd\x00x=y.z\x00b-c.alias=y\x00"))
+	want := []*Modinfo{{Name: "b_c", Alias: []string{"x", "y"}}, {Name: "a", Firmware: []string{"fw.bin"}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestInfoRefuses(t *testing.T) {
 	good := elfModule([]string{"name=x"}, nil, nil)
 	elf32 := bytes.Clone(good)

@@ -75,6 +75,29 @@ func (m *Modinfo) add(field string) {
 	}
 }
 
+// Builtin reads modules.builtin.modinfo, NUL-separated "module.key=value", and
+// returns what each module of the kernel itself says, in file order: its
+// firmware belongs into an image, too.
+func Builtin(modinfo []byte) []*Modinfo {
+	var out []*Modinfo
+	byName := map[string]*Modinfo{}
+	for field := range strings.SplitSeq(string(modinfo), "\x00") {
+		name, rest, ok := strings.Cut(field, ".")
+		if !ok || strings.Contains(name, "=") {
+			continue
+		}
+		name = ModuleName(name)
+		m := byName[name]
+		if m == nil {
+			m = &Modinfo{Name: name}
+			byName[name] = m
+			out = append(out, m)
+		}
+		m.add(rest)
+	}
+	return out
+}
+
 // symbols fills Imports from the symbol table and Exports from the strings of
 // the kernel's own export table.
 func (m *Modinfo) symbols(r io.ReaderAt, sections map[string]section) error {
