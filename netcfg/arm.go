@@ -54,7 +54,7 @@ type Config struct {
 
 	testOnlyKernel kernel
 	testOnlyNow    func() unit.Time
-	testOnlyWatch  func(context.Context, func()) error
+	testOnlyWatch  func(context.Context, func(...int)) error
 }
 
 const (
@@ -75,7 +75,7 @@ type Arm struct {
 	cfg   Config
 	k     kernel
 	now   func() unit.Time
-	watch func(context.Context, func()) error
+	watch func(context.Context, func(...int)) error
 	boot  string
 
 	mu      sync.Mutex
@@ -176,7 +176,7 @@ func (a *Arm) work(what string, f func()) {
 // watching listens for changes, for ever: a broken socket is opened anew.
 func (a *Arm) watching(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := a.watch(ctx, func() { a.post(changed{}) }); err != nil {
+		if err := a.watch(ctx, func(dark ...int) { a.post(changed{dark}) }); err != nil {
 			a.logf("%v", err)
 		}
 		t := time.NewTimer(retryTime)
@@ -232,7 +232,7 @@ func (a *Arm) handle(v any) {
 		about = a.links[nameOf(v)]
 		a.act(v)
 	case changed:
-		a.look()
+		a.look(v.dark...)
 	case loaded:
 		if v.module == modulePacket && !a.packet {
 			a.packet = true

@@ -174,6 +174,13 @@ func TestCarrier(t *testing.T) {
 		want(t, r.got())
 		want(t, k.routesOn(2), "0.0.0.0/0 via 192.168.1.254")
 
+		k.mu.Lock()
+		k.routes[2] = nil
+		k.mu.Unlock()
+		k.poke <- []int{2} // so short that nobody saw it dark
+		synctest.Wait()
+		want(t, k.routesOn(2), "0.0.0.0/0 via 192.168.1.254")
+
 		carrier(false) // a long one
 		r.pass(4900 * time.Millisecond)
 		want(t, r.got())

@@ -25,8 +25,9 @@ func (a *Arm) inOrder() []*link {
 	return ls
 }
 
-// look compares every link with the interfaces as they are now.
-func (a *Arm) look() {
+// look compares every link with the interfaces as they are now; dark are those
+// that had no carrier at one time since the last look.
+func (a *Arm) look(dark ...int) {
 	list, err := a.k.ifaces()
 	if err != nil {
 		a.logf("%v", err)
@@ -40,7 +41,7 @@ func (a *Arm) look() {
 	ls := a.inOrder()
 	for _, l := range ls {
 		if l.on != nil {
-			a.check(l)
+			a.check(l, slices.Contains(dark, l.on.index) || slices.Contains(dark, missed))
 		}
 	}
 	for _, l := range ls {
@@ -51,7 +52,7 @@ func (a *Arm) look() {
 }
 
 // check follows the interface that a link has.
-func (a *Arm) check(l *link) {
+func (a *Arm) check(l *link, dark bool) {
 	i := slices.IndexFunc(a.list, func(i iface) bool { return i.index == l.on.index })
 	if i < 0 {
 		delete(l.upped, l.on.index)
@@ -64,7 +65,7 @@ func (a *Arm) check(l *link) {
 	switch {
 	case had && !now.carrier:
 		a.set(l, graceTimer, l.timers[graceTimer].gen+1, graceTime)
-	case !had && now.carrier:
+	case now.carrier && (dark || !had):
 		l.unset(graceTimer)
 		if l.client.phase.holds() { // an interface that was down has lost its routes
 			if err := a.put(l, l.client.lease); err != nil {

@@ -30,31 +30,31 @@ type fakeKernel struct {
 	open   int // sockets
 	err    map[string]error
 	name   string
-	poke   chan struct{}
+	poke   chan []int // indices of what was dark
 	// server answers a packet; nil: with silence.
 	server func(p *dhcpv4.DHCPv4, unicast bool) [][]byte
 	sent   []string // "discover", "request", with a "!" if unicast
 }
 
 func newFake(list ...iface) *fakeKernel {
-	return &fakeKernel{list: list, addrs: map[int][]string{}, routes: map[int][]string{}, err: map[string]error{}, poke: make(chan struct{}, 100)}
+	return &fakeKernel{list: list, addrs: map[int][]string{}, routes: map[int][]string{}, err: map[string]error{}, poke: make(chan []int, 100)}
 }
 
 func (k *fakeKernel) change(f func()) {
 	k.mu.Lock()
 	f()
 	k.mu.Unlock()
-	k.poke <- struct{}{}
+	k.poke <- nil
 }
 
-func (k *fakeKernel) watch(ctx context.Context, changed func()) error {
-	changed()
+func (k *fakeKernel) watch(ctx context.Context, changed func(...int)) error {
+	changed(missed)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-k.poke:
-			changed()
+		case dark := <-k.poke:
+			changed(dark...)
 		}
 	}
 }

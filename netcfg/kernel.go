@@ -72,6 +72,7 @@ const (
 	callTimeout = 10 * time.Second
 	lifeMargin  = 2 * time.Second
 	protoDHCP   = unix.RTPROT_DHCP
+	lit         = unix.IFF_UP | unix.IFF_LOWER_UP // a carrier, and somebody who wants it
 )
 
 // linux is the kernel of this machine.
@@ -114,7 +115,7 @@ func (k *linux) ifaces() ([]iface, error) {
 			index: a.Index, name: a.Name, mac: a.HardwareAddr, mtu: a.MTU,
 			driver:   driver(k.sys, a.Name),
 			up:       a.RawFlags&unix.IFF_UP != 0,
-			carrier:  a.RawFlags&(unix.IFF_UP|unix.IFF_LOWER_UP) == unix.IFF_UP|unix.IFF_LOWER_UP,
+			carrier:  a.RawFlags&lit == lit,
 			loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
 			port:     a.MasterIndex != 0,
 		})
@@ -317,9 +318,13 @@ func Lo() error {
 	return nil
 }
 
-// watch calls changed after every change of an interface, and when changes
-// may have been missed, until ctx ends or the socket breaks.
-func watch(ctx context.Context, changed func()) error {
+// missed stands for every interface: changes were lost.
+const missed = -1
+
+// watch calls changed after changes of interfaces, with the indices of those
+// that had no carrier at one time (or missed), until ctx ends or the socket
+// breaks. Who looks afterwards may see a short darkness no more.
+func watch(ctx context.Context, changed func(dark ...int)) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
 	if err != nil {
 		return fmt.Errorf("watching interfaces: %w", err)
@@ -333,12 +338,24 @@ func watch(ctx context.Context, changed func()) error {
 	// The default of 208 KiB is a few hundred containers coming up at once.
 	// Without CAP_NET_ADMIN it stays; then ENOBUFS makes us look again.
 	_ = s.SetReceiveBufferSize(1<<20, true)
-	changed() // listen first, then look
+	changed(missed) // listen first, then look
 	for {
-		_, _, err := s.Receive()
+		msgs, _, err := s.Receive()
 		switch {
-		case err == nil || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
-			changed()
+		case err == nil:
+			var dark []int
+			for _, m := range msgs {
+				if m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
+					continue
+				}
+				if i := nl.DeserializeIfInfomsg(m.Data); i.Flags&lit != lit {
+					dark = append(dark, int(i.Index))
+				}
+			}
+			changed(dark...)
+		case errors.Is(err, unix.ENOBUFS):
+			changed(missed)
+		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		case ctx.Err() != nil:
 			return nil
 		default:

@@ -1,12 +1,12 @@
 package netcfg
 
-import "slices"
-
 // What the sources put into the queue, beside unit.Action.
 type (
-	changed struct{}                // an interface
-	loaded  struct{ module string } // or given up
-	fired   struct {                // a timer of a link
+	changed struct { // an interface
+		dark []int // of these, by index, one was seen without a carrier
+	}
+	loaded struct{ module string } // or given up
+	fired  struct {                // a timer of a link
 		l     *link
 		timer linkTimer
 		gen   uint32
@@ -43,17 +43,30 @@ func (a *Arm) postPacket(v arrived) {
 	}
 }
 
-// take empties the queue; several changed become one.
+// take empties the queue; several changed become one, in the place of the first.
 func (a *Arm) take() []any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	q := a.queue
 	a.queue, a.packets = nil, 0
-	seen := false
-	return slices.DeleteFunc(q, func(v any) bool {
-		_, is := v.(changed)
-		again := is && seen
-		seen = seen || is
-		return again
-	})
+	first := -1
+	var all changed
+	kept := q[:0]
+	for _, v := range q {
+		c, ok := v.(changed)
+		if ok {
+			all.dark = append(all.dark, c.dark...)
+		}
+		if ok && first >= 0 {
+			continue
+		}
+		if ok {
+			first = len(kept)
+		}
+		kept = append(kept, v)
+	}
+	if first >= 0 {
+		kept[first] = all
+	}
+	return kept
 }
