@@ -85,6 +85,7 @@ func TestClosure(t *testing.T) {
 	}{
 		{nil, ""},
 		{[]string{"virtio-net"}, "a b net_failover virtio virtio_net virtio_ring"},
+		{[]string{"virtio-r*"}, "virtio_ring"},
 		{[]string{"drivers/virtio/"}, "virtio virtio_ring"},
 		{[]string{"/"}, "a b net_failover sound virtio virtio_net virtio_ring"},
 		{[]string{"unknown", "sound"}, "sound"},
@@ -103,8 +104,10 @@ func TestClosure(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", tc.policy, got, tc.want)
 		}
 	}
-	if _, err := closure(all, []string{"drivers/sound/"}); err == nil {
-		t.Error("a folder without modules: no error")
+	for _, mistake := range []string{"drivers/sound/", "[a"} {
+		if _, err := closure(all, []string{mistake}); err == nil {
+			t.Errorf("%q: no error", mistake)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,7 @@ import (
 // DefaultModules is the policy of a small NAS under qemu or on a common board:
 // enough to find its disks, its network and its console, 1 in 20 of what Debian
 // builds. An entry that ends in "/" is a folder below kernel/ with all that
-// lies in it, every other one is a module's name.
+// lies in it, every other one is a module's name or a shell pattern of names.
 var DefaultModules = []string{
 	// virtual machines
 	"drivers/virtio/", "virtio_net", "virtio_blk", "virtio_scsi", "virtio_rng", "virtio_console",
@@ -51,8 +52,8 @@ type module struct {
 }
 
 // readModule reads a module's .modinfo.
-func readModule(path string, content io.Reader) (module, error) {
-	m := module{name: moduleName(path), path: path}
+func readModule(file string, content io.Reader) (module, error) {
+	m := module{name: moduleName(file), path: file}
 	b, err := io.ReadAll(content)
 	if err != nil {
 		return m, err
@@ -103,7 +104,16 @@ func closure(all map[string]module, policy []string) (map[string]bool, error) {
 	for _, p := range policy {
 		dir, isDir := strings.CutSuffix(p, "/")
 		if !isDir {
-			todo = append(todo, moduleName(p))
+			pattern := strings.ReplaceAll(p, "-", "_")
+			for name := range all {
+				ok, err := path.Match(pattern, name)
+				if err != nil {
+					return nil, fmt.Errorf("module policy %q: %w", p, err)
+				}
+				if ok {
+					todo = append(todo, name)
+				}
+			}
 			continue
 		}
 		n := len(todo)

@@ -149,7 +149,14 @@ func (m *maker) cook(ctx context.Context, name string, libs *libraries) (pkg, er
 // lay puts an entry of a Debian package into a tree; scan sees the content of a
 // regular file.
 func lay(t *tree.Tree, h *tar.Header, content io.Reader, edit func(string, []byte) ([]byte, error), scan func([]byte) (bool, error)) (dynamic bool, err error) {
-	e := &tree.Entry{Path: h.Name, Mode: h.FileInfo().Mode(), MTime: h.ModTime.Unix(), UID: h.Uid, GID: h.Gid}
+	// All is root's: Debian's other groups are made by maintainer scripts.
+	e := &tree.Entry{Path: h.Name, Mode: h.FileInfo().Mode(), MTime: h.ModTime.Unix()}
+	if h.Uid != 0 {
+		e.Mode &^= fs.ModeSetuid
+	}
+	if h.Gid != 0 {
+		e.Mode &^= fs.ModeSetgid
+	}
 	if err := t.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
 		return false, err
 	}
