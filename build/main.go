@@ -46,7 +46,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
-	o := image.Options{StandIn: standIn}
+	o := image.Options{StandIn: debian.StandIn}
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -129,10 +129,4 @@ func add(list *[]string) func(string) error {
 		*list = append(*list, s)
 		return nil
 	}
-}
-
-// standIn makes the local repository of Debian's packages.
-func standIn(ctx context.Context, dir string, names []string) (string, error) {
-	err := debian.Repository(ctx, debian.Options{Dir: dir, Names: names, CacheDir: filepath.Join(filepath.Dir(dir), "debian")})
-	return filepath.Join(dir, debian.KeyName), err
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -17,14 +18,29 @@ func Check(dir string) error {
 	return errors.Join(b.read(), l.root(filepath.Join(dir, "root")))
 }
 
-// checkUnits reads root/etc as the machine will: what is wrong there would be
-// found out after the boot, by whoever cannot log in.
-func checkUnits(root string) error {
-	etc := filepath.Join(root, "etc")
-	c, err := unit.Load(os.DirFS(etc), "root/etc")
+// units reads root/etc as the machine will: what is wrong there would be found
+// out after the boot, by whoever cannot log in.
+func units(dir string) ([]*unit.Unit, error) {
+	c, err := unit.Load(os.DirFS(filepath.Join(dir, "root", "etc")), "root/etc")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = c.Graph()
-	return err
+	if _, err := c.Graph(); err != nil {
+		return nil, err
+	}
+	return c.Units, nil
+}
+
+// programsOf tells which units name a program that the image does not hold. It
+// may lie on a disk of the machine, so that is a note, no mistake.
+func (l *layer) programsOf(units []*unit.Unit) (notes []string) {
+	for _, u := range units {
+		if len(u.Command) == 0 {
+			continue
+		}
+		if _, err := l.t.Stat(u.Command[0]); err != nil {
+			notes = append(notes, fmt.Sprintf("unit       %s: %s is not in the image; no package of the list brings it", u.Name, u.Command[0]))
+		}
+	}
+	return notes
 }

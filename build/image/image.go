@@ -47,6 +47,7 @@ import (
 
 	"hoopy/build/apk"
 	"hoopy/build/config"
+	"hoopy/unit"
 )
 
 // Options says what to build. Dir, Out and Cache are required.
@@ -100,17 +101,17 @@ type Result struct {
 // builder carries one build through its stages.
 type builder struct {
 	Options
-	config   *config.Config
-	want     []string
-	version  string
-	cache    *apk.Cache
-	timing   stopwatch
-	replaced map[string][]string // who -> paths that we laid over
+	config  *config.Config
+	want    []string
+	version string
+	units   []*unit.Unit
+	cache   *apk.Cache
+	timing  stopwatch
 }
 
 // Build makes the image. Errors name the package, file or line at fault.
 func Build(ctx context.Context, o Options) (*Result, error) {
-	b := &builder{Options: o, replaced: map[string][]string{}, timing: stopwatch{at: time.Now()}}
+	b := &builder{Options: o, timing: stopwatch{at: time.Now()}}
 	if b.Note == nil {
 		b.Note = func(string) {}
 	}
@@ -157,7 +158,7 @@ func (b *builder) read() error {
 		err = fmt.Errorf("VERSION: %q is no version", b.version)
 	}
 	errs[2] = err
-	errs[3] = checkUnits(filepath.Join(b.Dir, "root"))
+	b.units, errs[3] = units(b.Dir)
 	return errors.Join(errs[:]...)
 }
 
@@ -176,6 +177,9 @@ func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
 		if err := l.login(filepath.Join(b.Out, "ssh")); err != nil {
 			return err
 		}
+	}
+	for _, note := range l.programsOf(b.units) {
+		b.Note(note)
 	}
 	return l.identity(b, base)
 }

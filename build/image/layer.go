@@ -44,6 +44,9 @@ func newLayer(t *tree.Tree, epoch int64) *layer {
 			epoch = max(epoch, e.MTime)
 		}
 	}
+	if top, ok := t.Get("."); ok && top.MTime == 0 {
+		top.MTime = epoch
+	}
 	return &layer{t: t, epoch: epoch, laid: map[string]int{}, over: map[string][]string{}}
 }
 
