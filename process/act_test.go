@@ -2,9 +2,9 @@ package process
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,14 +22,29 @@ func act(what string, args []string) int {
 			return n
 		}
 		wait()
-	case "act:listen": // listen on a port when told to by a line of stdin's file
-		l, err := net.Listen("tcp", args[0])
+	case "act:listen": // on a TCP port of 127.0.0.1
+		port, _ := strconv.Atoi(args[0])
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+		}
+		if err == nil {
+			err = unix.Listen(fd, 1)
+		}
 		if err != nil {
 			fmt.Println(err)
 			return 1
 		}
-		defer l.Close()
 		wait()
+	case "act:count": // so many lines, in bursts
+		most, _ := strconv.Atoi(args[0])
+		for n := 1; n <= most; n++ {
+			fmt.Println(n)
+			if n%20 == 0 {
+				time.Sleep(200 * time.Microsecond)
+			}
+		}
+		return 7
 	}
 	return 0
 }

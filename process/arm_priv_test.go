@@ -4,7 +4,6 @@ package process
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -290,22 +289,31 @@ func TestNotifyByAStranger(t *testing.T) {
 
 func TestTCP(t *testing.T) {
 	b := newBench(t)
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		l, err = net.Listen("tcp", "127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().(*net.TCPAddr)
-	l.Close()
-	u := acting("tcp", unit.ByTCP, "act:listen", addr.String())
-	u.ReadyPort = uint16(addr.Port)
+	port := freePort(t)
+	u := acting("tcp", unit.ByTCP, "act:listen", strconv.Itoa(port))
+	u.ReadyPort = uint16(port)
 	id := b.start(u)
 	b.expect("spawned", "ready")
 	b.do(unit.Stop, u, id)
 	b.next()
 	b.expect("empty")
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr.(*unix.SockaddrInet4).Port
 }
 
 // TestListening asks about sockets in a network namespace of its own.

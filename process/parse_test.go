@@ -12,11 +12,17 @@ import (
 	"hoopy/process/launch"
 )
 
+// faces is what else the test binary can be.
+var faces = map[string]func(args []string){}
+
 // TestMain is the launcher when the mini keeper executes it, and the services of
 // the privileged tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "exec" {
 		os.Exit(launch.Main())
+	}
+	if len(os.Args) > 2 && faces[os.Args[1]] != nil {
+		faces[os.Args[1]](os.Args[2:])
 	}
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "act:") {
 		os.Exit(act(os.Args[1], os.Args[2:]))
