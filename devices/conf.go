@@ -101,10 +101,14 @@ func (c *conf) parse(path, text string) {
 	}
 }
 
-// softdep takes "pre: a b post: c". Words before the first colon word are
-// ignored, as kmod does ("softdep cifs gcm" of Debian).
+// softdep takes "pre: a b post: c". As with kmod, the first line for a module
+// counts, so that modprobe.d wins over modules.softdep, and words before the
+// first colon word are ignored ("softdep cifs gcm" of Debian).
 func (c *conf) softdep(name string, words []string) {
-	s := c.soft[name]
+	s, had := c.soft[name]
+	if had {
+		return
+	}
 	into := (*[]string)(nil)
 	for _, w := range words {
 		switch {

@@ -8,7 +8,7 @@ import (
 
 func TestConf(t *testing.T) {
 	c := &conf{options: map[string][]string{}, blacklist: map[string]bool{}, denied: map[string]bool{}, soft: map[string]softdep{}}
-	c.parse("x.conf", "alias net-pf-10 ipv6\nalias\nblacklist a-b\nsoftdep cifs gcm\nsoftdep cifs pre: x-y post: z\nfrobnicate x y\nblacklist\n# alias x y\n")
+	c.parse("x.conf", "alias net-pf-10 ipv6\nalias\nblacklist a-b\nsoftdep cifs pre: x-y post: z\nsoftdep cifs pre: late\nsoftdep ksmbd gcm\nfrobnicate x y\nblacklist\n# alias x y\n")
 	c.commandLine("snd-hda-intel.index=1 a.b module.flag root=UUID=a.b modprobe.blacklist=q,r-s, module_blacklist=t .x= y.= -- z.no=1\n")
 	if d := cmp.Diff([]string{"ipv6"}, c.alias("net-pf-10")); d != "" {
 		t.Error(d)
@@ -24,6 +24,9 @@ func TestConf(t *testing.T) {
 	}
 	if got := c.soft["cifs"]; len(got.pre) != 1 || got.pre[0] != "x-y" || len(got.post) != 1 || got.post[0] != "z" {
 		t.Errorf("softdep: %v", got)
+	}
+	if got := c.soft["ksmbd"]; got.pre != nil || got.post != nil {
+		t.Errorf("softdep without a colon: %v", got)
 	}
 	want := []string{"x.conf: incomplete: alias", "x.conf: unknown word frobnicate", "x.conf: incomplete: blacklist"}
 	if d := cmp.Diff(want, c.notes); d != "" {

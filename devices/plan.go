@@ -87,10 +87,8 @@ func (p *planning) one(module, path string) {
 // soft appends modules by name or alias; unknown ones are normal.
 func (p *planning) soft(names []string) {
 	for _, name := range names {
-		if t := p.l.resolve(name); !t.builtin {
-			for _, module := range t.modules {
-				p.add(module)
-			}
+		for _, module := range p.l.resolve(name).modules {
+			p.add(module)
 		}
 	}
 }

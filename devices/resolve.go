@@ -14,8 +14,9 @@ type target struct {
 	builtin bool
 }
 
-// resolve looks name up in kmod's order: modprobe.d, modules by name, built-in
-// modules by name, aliases, aliases of built-in modules.
+// resolve looks name up in kmod's order: modprobe.d, modules by name, aliases,
+// built-in modules by name, then by alias. So "crc32", built in, loads the
+// faster ones that have it as an alias.
 func (l *Loader) resolve(name string) target {
 	if modules := l.conf.alias(name); len(modules) > 0 {
 		return target{modules: modules, alias: true}
@@ -24,11 +25,11 @@ func (l *Loader) resolve(name string) target {
 	if _, ok := l.dep.Get(module); ok {
 		return target{modules: []string{module}}
 	}
-	if _, ok := l.builtin.Get(module); ok {
-		return target{modules: []string{module}, builtin: true}
-	}
 	if modules := texts(l.alias.Search(name)); len(modules) > 0 {
 		return target{modules: modules, alias: true}
+	}
+	if _, ok := l.builtin.Get(module); ok {
+		return target{modules: []string{module}, builtin: true}
 	}
 	if modules := texts(l.builtinName.Search(name)); len(modules) > 0 {
 		return target{modules: modules, alias: true, builtin: true}

@@ -15,7 +15,7 @@ import (
 // TestDepmodOracle indexes a real Debian kernel and compares every file with
 // what depmod makes of the same tree, byte for byte.
 func TestDepmodOracle(t *testing.T) {
-	base, release := debianModules(t)
+	base, release := DebianModules(t)
 	dir := filepath.Join(base, "lib/modules", release)
 	if out, err := exec.Command("depmod", "-b", base, release).CombinedOutput(); err != nil {
 		t.Fatalf("depmod: %v\n%s", err, out)
@@ -76,7 +76,7 @@ func firstDifference(a, b []byte) int {
 
 // TestModprobeOracle resolves real and made-up aliases with modprobe -R.
 func TestModprobeOracle(t *testing.T) {
-	base, release := debianModules(t)
+	base, release := DebianModules(t)
 	files := buildTree(t, filepath.Join(base, "lib/modules", release))
 	index, err := Parse(files["modules.alias.bin"])
 	if err != nil {
@@ -133,7 +133,7 @@ var modaliases = []string{
 
 // BenchmarkSearch looks real modaliases up among Debian's 26,000.
 func BenchmarkSearch(b *testing.B) {
-	base, release := debianModules(b)
+	base, release := DebianModules(b)
 	index, err := Parse(buildTree(b, filepath.Join(base, "lib/modules", release))["modules.alias.bin"])
 	if err != nil {
 		b.Fatal(err)
@@ -149,7 +149,7 @@ func BenchmarkSearch(b *testing.B) {
 
 // BenchmarkBuild indexes Debian's 4,000 modules, reading their files included.
 func BenchmarkBuild(b *testing.B) {
-	base, release := debianModules(b)
+	base, release := DebianModules(b)
 	for b.Loop() {
 		buildTree(b, filepath.Join(base, "lib/modules", release))
 	}
@@ -193,9 +193,9 @@ func buildTree(t testing.TB, dir string) map[string][]byte {
 	return files
 }
 
-// debianModules unpacks Debian's kernel package once into the cache and returns
+// DebianModules unpacks Debian's kernel package once into the cache and returns
 // a base folder for depmod -b, and the release.
-func debianModules(t testing.TB) (base, release string) {
+func DebianModules(t testing.TB) (base, release string) {
 	t.Helper()
 	for _, tool := range []string{"depmod", "modprobe", "dpkg-deb", "apt-get", "apt-cache"} {
 		if _, err := exec.LookPath(tool); err != nil {
