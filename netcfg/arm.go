@@ -62,6 +62,7 @@ const (
 	graceTime    = 5 * time.Second // a carrier may be away that long
 	retryTime    = 5 * time.Second // what the kernel refused is tried again
 	mostPackets  = 256             // that wait for the loop; more are dropped
+	mostMoves    = 6               // each waits longer: 4 s, 8 s … 3 min
 	firstMetric  = 100
 	stepMetric   = 10
 	defaultName  = "hoopy"
@@ -222,6 +223,11 @@ func (a *Arm) handle(v any) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.logf("panic: %v\n%s", r, debug.Stack())
+			defer func() {
+				if r := recover(); r != nil {
+					a.logf("panic while giving up %s: %v", about.name, r)
+				}
+			}()
 			if about != nil {
 				a.fail(about, fmt.Sprintf("panic: %v", r))
 			}

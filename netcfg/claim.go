@@ -70,7 +70,9 @@ func (a *Arm) check(l *link, dark bool) {
 		if l.client.phase.holds() { // an interface that was down has lost its routes
 			if err := a.put(l, l.client.lease); err != nil {
 				a.unfit(l, err)
+				return
 			}
+			a.keep(l, l.client.lease)
 		}
 	}
 }
@@ -113,12 +115,17 @@ func (a *Arm) free(l *link, i iface) (bool, *link) {
 }
 
 // search brings every interface up that the link may have, and takes the
-// first that has a carrier.
+// first that has a carrier. A link that means one interface takes it from a
+// pattern that was there before.
 func (a *Arm) search(l *link) {
 	var bright []iface
 	var dark, taken []string
 	for _, i := range a.list {
 		free, o := a.free(l, i)
+		if o != nil && exact(l.cfg) && !exact(o.cfg) {
+			a.drop(o, i.name+" belongs to "+l.name)
+			free, o = true, nil
+		}
 		if o != nil {
 			taken = append(taken, i.name+" belongs to "+o.name)
 		}

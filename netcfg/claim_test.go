@@ -28,6 +28,8 @@ func TestWhoGetsWhichInterface(t *testing.T) {
 		{"two patterns, two cards", []iface{eth(0, true), eth(1, true)}, []*unit.Unit{any0, any1}, []string{"any eth0", "any1 eth1"}, nil},
 		{"two patterns, one card", []iface{eth(0, true)}, []*unit.Unit{any0, any1}, []string{"any eth0"}, []string{"any1 noted: eth0 belongs to link:any"}},
 		{"exact before patterns", []iface{eth(0, true), eth(1, true)}, []*unit.Unit{mac, any0}, []string{"any eth1", "mac eth0"}, nil},
+		{"exact takes from a pattern", []iface{eth(0, true), eth(1, true)}, []*unit.Unit{any0, mac}, []string{"any eth1", "mac eth0"},
+			[]string{"any lost: eth0 belongs to link:mac"}},
 		{"without DHCP", []iface{eth(0, true), eth(1, true)}, []*unit.Unit{bare}, []string{"bare eth1"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,6 +81,24 @@ func TestAPatternGoesWhereTheServerIs(t *testing.T) {
 			"any noted: 192.168.1.7/24, lease of 60 min", "any ready")
 		want(t, k.on(2))
 		want(t, k.addrsOn(3), "192.168.1.7/24")
+	})
+}
+
+// Two cables and no server: it goes to and fro, ever more slowly.
+func TestAPatternWithoutServersSlowsDown(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string) {
+		k := newFake(eth(0, true), eth(1, true))
+		r := run(t, dir, k, nil)
+		defer r.stop()
+		r.do(unit.Start, linkUnit("any", unit.LinkConfig{MatchName: "e*", DHCP4: true}), 1)
+		r.pass(10 * time.Minute)
+		if n := len(k.takeSent()); n < 30 || n > 90 {
+			t.Errorf("%d packets in the first 10 min", n)
+		}
+		r.pass(time.Hour)
+		if n := len(k.takeSent()); n < 100 || n > 300 {
+			t.Errorf("%d packets in an hour", n)
+		}
 	})
 }
 

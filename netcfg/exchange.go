@@ -1,6 +1,7 @@
 package netcfg
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,7 +48,7 @@ func (a *Arm) onPacket(v arrived) {
 		return
 	}
 	r, err := parseReply(v.b, l.on.mac)
-	if err == errNotOurs {
+	if errors.Is(err, errNotOurs) {
 		return
 	}
 	if err != nil {
@@ -78,6 +79,7 @@ func (a *Arm) step(l *link, in input) {
 				a.unfit(l, err)
 				return // what follows is of the lease that is not
 			}
+			l.moves = 0
 			a.keep(l, o.lease)
 			a.isReady(l, noteOf(o.lease.terms))
 		case unbind:
@@ -87,7 +89,9 @@ func (a *Arm) step(l *link, in input) {
 		case silent:
 			text := fmt.Sprintf("no answer from a DHCP server on %s (%d tries in %s)",
 				l.on.name, o.message.tries, span(a.now().Sub(o.message.began)))
-			if next, ok := a.elsewhere(l); ok { // a pattern, and more than one cable
+			next, ok := a.elsewhere(l) // a pattern, and more than one cable
+			if ok && o.message.tries >= silentTries+min(l.moves, mostMoves) {
+				l.moves++
 				a.drop(l, text)
 				a.claim(l, next)
 				return

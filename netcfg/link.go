@@ -17,6 +17,7 @@ type link struct {
 	on     *iface       // the interface it has; nil: it is looking for one
 	upped  map[int]bool // interfaces it brought up: somebody may take one down
 	began  bool         // the client was told to begin
+	moves  int          // from interface to interface, for want of a server
 	ready  bool         // the last word to the supervisor
 	note   string       // the last note
 	said   string       // the last line in the log
@@ -130,8 +131,9 @@ func (a *Arm) end(l *link) {
 // fail ends a link for which trying makes no sense.
 func (a *Arm) fail(l *link, why string) {
 	if a.links[l.name] == l {
-		a.end(l)
+		delete(a.links, l.name)
 		a.emit(unit.Event{Op: unit.StartFailed, Unit: l.name, Run: l.run, Text: why})
+		a.end(l)
 	}
 }
 
