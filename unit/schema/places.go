@@ -40,6 +40,35 @@ func find(text string) map[string]int {
 	return s.places
 }
 
+// depthMax is how deep values and keys may be nested. The parser's memory grows
+// with the square of the depth, and its stack with it: 64 KiB of dots would cost
+// gigabytes.
+const depthMax = 32
+
+// tooDeep is the line where text is nested deeper than depthMax; 0: nowhere.
+// Few files are worth a scan.
+func tooDeep(text string) int {
+	brackets := strings.Count(text, "[") + strings.Count(text, "{")
+	if brackets <= depthMax && strings.Count(text, ".") <= depthMax {
+		return 0
+	}
+	s := newScanner(text)
+	s.file()
+	return s.deep
+}
+
+// nest counts one bracket or key part more, and ends the scan at depthMax.
+func (s *scanner) nest(n int) bool {
+	if n <= depthMax {
+		return true
+	}
+	if s.deep == 0 {
+		s.deep = s.line
+	}
+	s.at = len(s.text)
+	return false
+}
+
 func newScanner(text string) *scanner {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\ufeff"} { // as the parser does
 		if rest, ok := strings.CutPrefix(text, mark); ok {
@@ -56,6 +85,9 @@ type scanner struct {
 	line   int
 	places map[string]int
 	counts map[string]int // elements of each [[name]] so far, by path
+
+	depth int // open brackets of the value
+	deep  int // the line where depthMax was passed and the scan ended; 0: nowhere
 
 	keys [][]string // every key in the order of the file, as MetaData.Keys has it: for the test that holds both together
 	want bool       // whether keys is wanted
@@ -122,10 +154,15 @@ func (s *scanner) value(path string, names []string) {
 	if s.at >= len(s.text) {
 		return
 	}
+	s.depth++
+	defer func() { s.depth-- }()
 	switch c := s.text[s.at]; c {
 	case '"', '\'':
 		s.quoted()
 	case '[':
+		if !s.nest(s.depth) {
+			return
+		}
 		s.at++
 		for i := 0; ; i++ {
 			s.space(true)
@@ -142,6 +179,9 @@ func (s *scanner) value(path string, names []string) {
 			}
 		}
 	case '{':
+		if !s.nest(s.depth) {
+			return
+		}
 		s.at++
 		for {
 			s.space(true)
@@ -162,7 +202,7 @@ func (s *scanner) value(path string, names []string) {
 // key scans a dotted key.
 func (s *scanner) key() []string {
 	var parts []string
-	for s.at < len(s.text) {
+	for s.at < len(s.text) && s.nest(s.depth+len(parts)+1) {
 		s.space(false)
 		start := s.at
 		if s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\'') {

@@ -16,6 +16,7 @@ package schema
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/BurntSushi/toml"
 )
@@ -72,18 +73,37 @@ type Doc struct {
 // The error joins one *Mistake for each mistake, in the order of lines. The Doc
 // is nil only when text is no TOML.
 func Parse(file, text string, keys []Key) (*Doc, error) {
-	var top any // not a map: the parser then gives its own without a copy
-	if _, err := toml.Decode(text, &top); err != nil {
-		var parse toml.ParseError
-		if errors.As(err, &parse) {
-			return nil, &Mistake{File: file, Line: parse.Position.Line, Key: parse.LastKey, Text: oneLine(parse.Message)}
-		}
-		return nil, &Mistake{File: file, Text: oneLine(err.Error())}
+	tree, m := syntax(file, text)
+	if m != nil {
+		return nil, m
 	}
-	tree, _ := top.(map[string]any)
 	w := walk{file: file, places: &places{text: text}}
 	doc := w.table(tree, keys, "", "")
 	return doc, w.err()
+}
+
+// syntax has the parser make a tree of text. A parser that panics is a mistake
+// like any other: the supervisor must not die of a file.
+func syntax(file, text string) (tree map[string]any, m *Mistake) {
+	defer func() {
+		if v := recover(); v != nil {
+			tree, m = nil, &Mistake{File: file, Text: oneLine(fmt.Sprintf("the TOML parser stumbled: %v", v))}
+		}
+	}()
+	if line := tooDeep(text); line > 0 {
+		return nil, &Mistake{File: file, Line: line, Text: fmt.Sprintf("nested more than %d deep", depthMax)}
+	}
+	var top any // not a map: the parser then gives its own without a copy
+	_, err := toml.Decode(text, &top)
+	var parse toml.ParseError
+	switch {
+	case errors.As(err, &parse):
+		return nil, &Mistake{File: file, Line: parse.Position.Line, Key: parse.LastKey, Text: oneLine(parse.Message)}
+	case err != nil:
+		return nil, &Mistake{File: file, Text: oneLine(err.Error())}
+	}
+	tree, _ = top.(map[string]any)
+	return tree, nil
 }
 
 // Has says whether key is there and good.

@@ -91,6 +91,28 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// Text made to break parsers ends as a mistake, soon and in little memory.
+func TestDeep(t *testing.T) {
+	const n = 1 << 20
+	for name, text := range map[string]string{
+		"lists":        "x = 1\na = " + strings.Repeat("[", n),
+		"closed lists": "x = 1\na = " + strings.Repeat("[", n) + strings.Repeat("]", n),
+		"tables":       "x = 1\na = " + strings.Repeat("{a=", n),
+		"dotted key":   "x = 1\n" + strings.Repeat("a.", n) + "a = 1",
+		"dotted table": "x = 1\n[" + strings.Repeat("a.", n) + "a]",
+		"key in table": "x = 1\na = {b = [{" + strings.Repeat("a.", n) + "a = 1}]}",
+	} {
+		_, err := Parse("f.toml", text, testKeys)
+		if err == nil || err.Error() != "f.toml:2: nested more than 32 deep" {
+			t.Errorf("%s: %.100v", name, err)
+		}
+	}
+	wide := "name = \"a\"\nneeds = [" + strings.Repeat("\"a.b.[{\", ", 1000) + "]\n" + strings.Repeat("[[link]]\nname = \"x\"\n", 1000)
+	if _, err := Parse("f.toml", wide, testKeys); err != nil {
+		t.Errorf("wide: %.100v", err)
+	}
+}
+
 func TestValues(t *testing.T) {
 	d, err := Parse("f.toml", `name = "a"
 every = "1m30s"
@@ -162,12 +184,15 @@ func FuzzPlaces(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if tooDeep(text) > 0 {
+			return
+		}
 		var tree map[string]any
 		md, err := toml.Decode(text, &tree)
 		s := newScanner(text)
 		s.want = true
 		s.file() // must end, whatever text is
-		if err != nil {
+		if err != nil || s.deep > 0 {
 			return
 		}
 		var want []string
