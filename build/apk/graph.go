@@ -201,3 +201,63 @@ func (n *name) addRinstall(o *name) {
 		n.rinstall = append(n.rinstall, o)
 	}
 }
+
+// discover visits every name that could come to matter for n.
+func (s *solver) discover(n *name, seen *[]*name) {
+	if n.seen {
+		return
+	}
+	n.seen, n.noIf = true, true
+	*seen = append(*seen, n)
+	virtual := 0
+	for _, o := range n.offers {
+		c := o.pkg
+		if c.name != n {
+			virtual++
+		}
+		if !c.seen {
+			c.seen, c.selectable = true, true
+			c.allowed = 1
+			c.dead = len(c.InstallIf) == 0
+			c.tagGood = c.InstalledSize == 0 || c.repos&1 != 0
+			c.tagOK = c.tagGood
+			c.needs = s.needsOf(c.Depends)
+			for _, d := range c.needs {
+				s.discover(d.on, seen)
+				c.depth = max(c.depth, d.on.depth+1)
+			}
+			// somebody may be installed because of it, or of what it gives
+			s.discover(c.name, seen)
+			for _, p := range c.gifts {
+				for _, r := range p.name.rinstall {
+					s.discover(r, seen)
+				}
+			}
+		}
+		n.noIf = n.noIf && c.dead
+		n.depth = max(n.depth, c.depth)
+	}
+	switch virtual {
+	case 0:
+		n.rank = 0
+	case len(n.offers):
+		n.rank = 2
+	default:
+		n.rank = 1
+	}
+	for _, r := range n.rinstall {
+		s.discover(r, seen)
+	}
+}
+
+// linkNeeds enters n with every name that one of its offers depends on. Only
+// names that were discovered are entered: no others are ever looked at.
+func (s *solver) linkNeeds(n *name) {
+	for _, o := range n.offers {
+		for _, d := range o.pkg.needs {
+			if r := d.on.rdepends; len(r) == 0 || r[len(r)-1] != n {
+				d.on.rdepends = append(r, n)
+			}
+		}
+	}
+}

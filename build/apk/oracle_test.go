@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -194,4 +195,34 @@ func TestCompareAsApk(t *testing.T) {
 		}
 	}
 	t.Logf("%d pairs of %d versions", len(pairs), len(versions))
+}
+
+// TestApkReadsOurs has the real apk verify and install what WriteArchive and
+// WriteIndex wrote.
+func TestApkReadsOurs(t *testing.T) {
+	root := oracle.New(t)
+	a := small("one")
+	a.Info.Provides = deps(t, "cmd:one=1.0-r0")
+	b := small("two")
+	b.Info.Depends = deps(t, "one>=1.0 cmd:one")
+	location := makeRepo(t, a, b)
+	root.Share(location, "ours")
+	pub, err := PublicPEM(&testKey().PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := root.Add("/without", []string{"/ours"}, []string{"two"}); err == nil {
+		t.Errorf("without the key apk took it:\n%s", out)
+	}
+	if err := os.WriteFile(filepath.Join(root.Dir, "etc/apk/keys", testKeyName), pub, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := root.Add("/target", []string{"/ours"}, []string{"two"}, "--no-scripts")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(filepath.Join(root.Dir, "target/usr/one"))
+	if err != nil || string(data) != "content of one\n" {
+		t.Errorf("%q, %v", data, err)
+	}
 }
