@@ -184,6 +184,7 @@ func TestStopMainSparesSessions(t *testing.T) {
 	b.do(unit.Release, u, id)
 	id = b.start(u)
 	b.expect("spawned", "ready")
+	b.until("the second session", func() bool { return len(b.lines("m")) == 2 })
 	b.do(unit.Kill, u, id)
 	b.expect("signal 9", "empty")
 	b.do(unit.Release, u, id)

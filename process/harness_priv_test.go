@@ -237,6 +237,9 @@ func (b *bench) over() {
 		}
 	}()
 	b.until("all is given back", func() bool {
+		for len(b.events) > 0 {
+			b.next()
+		}
 		rows, _ = b.keeper.held()
 		leaves = b.leaves()
 		socks, _ = filepath.Glob(filepath.Join(b.run, "notify", "*"))

@@ -31,6 +31,19 @@ func (a *Arm) pollPort(r *run, now time.Time) {
 	r.pollEvery = min(2*r.pollEvery, pollMost)
 }
 
+// listenTo watches the run's socket, once Spawned was said: what a service says
+// comes after that it is there. What it has said already is taken at once, as it
+// may have exited since.
+func (a *Arm) listenTo(r *run) {
+	if r.notify < 0 {
+		return
+	}
+	if err := a.set.Add(r.notify, pollIn, func() { a.notices(r) }); err != nil {
+		a.cfg.Log(fmt.Sprintf("process: unit %s: watch notify socket: %v", r.name, err))
+	}
+	a.notices(r)
+}
+
 // notices applies the next datagram that means something. It stays in the socket
 // until a snapshot holds its consequences; meanwhile the socket is not watched,
 // and those behind it wait.
@@ -58,9 +71,6 @@ func (a *Arm) notices(r *run) {
 
 // apply emits the events of one datagram; the last one asks for the commit.
 func (a *Arm) apply(r *run, n notice) {
-	// It has spoken, so it was executed: say that first.
-	a.readError(r)
-	a.settle(r)
 	var events []unit.Event
 	if n.ready {
 		r.saidReady = true

@@ -95,6 +95,8 @@ func (a *Arm) settle(r *run) {
 		case unit.ByTCP:
 			r.pollEvery = pollFirst
 			r.pollAt = time.Now()
+		case unit.ByNotify:
+			a.listenTo(r)
 		}
 	}
 	if !r.exited {
@@ -182,11 +184,6 @@ func (a *Arm) watch(r *run) error {
 		// Reading cgroup.events is what quiets the event.
 		if err := a.set.Add(r.leaf.events, pollPri, func() { r.leaf.populated(); a.settle(r) }); err != nil {
 			return fmt.Errorf("watch cgroup: %w", err)
-		}
-	}
-	if r.notify >= 0 && r.unit != nil {
-		if err := a.set.Add(r.notify, pollIn, func() { a.notices(r) }); err != nil {
-			return fmt.Errorf("watch notify socket: %w", err)
 		}
 	}
 	return nil
@@ -313,9 +310,7 @@ func (a *Arm) commit(id unit.Run, seq uint64) {
 	if r.notifySeq != 0 && seq >= r.notifySeq {
 		r.notifySeq = 0
 		receiveNotice(r.notify, 0)
-		if err := a.set.Add(r.notify, pollIn, func() { a.notices(r) }); err != nil {
-			a.cfg.Log(fmt.Sprintf("process: unit %s: watch notify socket: %v", r.name, err))
-		}
+		a.listenTo(r)
 	}
 	if r.exitSeq != 0 && seq >= r.exitSeq && r.row {
 		a.cfg.Keeper.Ack(id)
