@@ -38,7 +38,11 @@ func (a *Arm) adopt(l *link) {
 		a.set(l, graceTimer, l.timers[graceTimer].gen+1, graceTime)
 	}
 	a.step(l, input{op: resume, lease: lease})
-	a.published()
+	if err := a.put(l, lease); err != nil { // whoever died may not have finished
+		a.unfit(l, err)
+		return
+	}
+	a.keep(l, lease)
 	a.isReady(l, noteOf(r.Terms))
 }
 

@@ -50,10 +50,13 @@ func (a *Arm) put(l *link, h held) error {
 			if p.MTU == 0 {
 				p.MTU = l.on.mtu
 			}
-			l.on.mtu = mtu
+			l.on.mtu, l.put.MTU = mtu, p.MTU
 		}
 	}
-	if err := a.k.addAddr(l.on.index, p.Addr, h.left(a.now())); err != nil {
+	if l.put.Addr.IsValid() && l.put.Addr != p.Addr {
+		a.takeAddr(l)
+	}
+	if err := a.k.addAddr(*l.on, p.Addr, h.left(a.now())); err != nil {
 		return fmt.Errorf("%s: address %s: %w", l.on.name, p.Addr, err)
 	}
 	old := l.put
@@ -69,9 +72,6 @@ func (a *Arm) put(l *link, h held) error {
 		if !slices.Contains(p.Routes, r) {
 			a.delRoute(l, r)
 		}
-	}
-	if old.Addr.IsValid() && old.Addr != p.Addr {
-		a.delAddr(l, old.Addr)
 	}
 	if a.cfg.Hostname == "" && h.terms.Hostname != "" && a.k.hostname() == defaultName {
 		if err := a.k.setHostname(h.terms.Hostname); err != nil {
@@ -95,11 +95,8 @@ func (a *Arm) takeOff(l *link) {
 	if l.on == nil {
 		return
 	}
-	for _, r := range l.put.Routes {
-		a.delRoute(l, r)
-	}
 	if l.put.Addr.IsValid() {
-		a.delAddr(l, l.put.Addr)
+		a.takeAddr(l)
 	}
 	if l.put.MTU != 0 {
 		if err := a.k.setMTU(l.on.index, l.put.MTU); err != nil && !errors.Is(err, unix.ENODEV) {
@@ -118,10 +115,15 @@ func (a *Arm) delRoute(l *link, r installed) {
 	}
 }
 
-func (a *Arm) delAddr(l *link, p netip.Prefix) {
-	if err := a.k.delAddr(l.on.index, p); err != nil {
-		a.say(l, "%s: removing %s: %v", l.on.name, p, err)
+// takeAddr takes the address and its routes away.
+func (a *Arm) takeAddr(l *link) {
+	for _, r := range l.put.Routes {
+		a.delRoute(l, r)
 	}
+	if err := a.k.delAddr(l.on.index, l.put.Addr); err != nil {
+		a.say(l, "%s: removing %s: %v", l.on.name, l.put.Addr, err)
+	}
+	l.put.Addr, l.put.Routes = netip.Prefix{}, nil
 }
 
 // published brings resolv.conf and Online up to date.

@@ -212,11 +212,15 @@ func TestAdopt(t *testing.T) {
 		want(t, k.addrsOn(2), "192.168.1.7/24")
 		k.takeSent()
 		time.Sleep(20 * time.Minute)
+		k.mu.Lock()
+		k.routes[2] = nil // as if it had died half-way
+		k.mu.Unlock()
 
 		r = run(t, dir, k, nil)
 		r.do(unit.Adopt, lan, 1)
 		want(t, r.got(), noted, "lan ready")
 		want(t, k.takeSent())
+		want(t, k.routesOn(2), "0.0.0.0/0 via 192.168.1.254")
 		if !slices.Equal(r.online, []bool{true}) || !strings.Contains(r.resolv(), "nameserver 192.168.1.1") {
 			t.Errorf("online %v, resolv.conf %q", r.online, r.resolv())
 		}

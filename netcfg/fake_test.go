@@ -99,13 +99,13 @@ func (k *fakeKernel) hasAddr(index int, a netip.Addr) bool {
 	return slices.ContainsFunc(k.addrs[index], func(s string) bool { return strings.HasPrefix(s, a.String()+"/") })
 }
 
-func (k *fakeKernel) addAddr(index int, p netip.Prefix, left time.Duration) error {
+func (k *fakeKernel) addAddr(i iface, p netip.Prefix, left time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.err["addAddr"]; err != nil {
 		return err
 	}
-	add(k.addrs, index, p.String())
+	add(k.addrs, i.index, p.String())
 	return nil
 }
 

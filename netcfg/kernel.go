@@ -39,7 +39,7 @@ type kernel interface {
 	hasAddr(index int, a netip.Addr) bool
 	// addAddr adds or renews the address with its broadcast. The kernel takes
 	// it off by itself soon after left has passed.
-	addAddr(index int, p netip.Prefix, left time.Duration) error
+	addAddr(i iface, p netip.Prefix, left time.Duration) error
 	delAddr(index int, p netip.Prefix) error
 	addRoute(index int, r installed) error
 	delRoute(index int, r installed) error
@@ -171,8 +171,11 @@ func address(p netip.Prefix, left time.Duration) *netlink.Addr {
 	return a
 }
 
-func (k *linux) addAddr(index int, p netip.Prefix, left time.Duration) error {
-	return k.nl.AddrReplace(byIndex(index), address(p, left))
+func (k *linux) addAddr(i iface, p netip.Prefix, left time.Duration) error {
+	// Else the kernel takes what others add to the same network away with ours
+	// (ip-sysctl: promote_secondaries). Where /proc/sys cannot be written, it does.
+	_ = os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", i.name, "promote_secondaries"), []byte("1"), 0)
+	return k.nl.AddrReplace(byIndex(i.index), address(p, left))
 }
 
 func (k *linux) delAddr(index int, p netip.Prefix) error {

@@ -183,14 +183,19 @@ func TestBindOnAWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 88, 0, 1), Mask: net.CIDRMask(24, 32)}}); err != nil {
-		t.Fatal(err)
+	for _, a := range []string{"10.88.0.1/24", "10.77.0.99/24"} { // the latter a secondary of ours
+		if err := netlink.AddrAdd(l, must(netlink.ParseAddr(a))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m.do(unit.Stop, u, 1)
 	m.waits(unit.Empty, u)
-	if as := addrsOf("lan0"); len(as) != 1 || as[0].IPNet.String() != "10.88.0.1/24" {
-		t.Errorf("after the stop: %v", as)
+	var left []string
+	for _, a := range addrsOf("lan0") {
+		left = append(left, a.IPNet.String())
 	}
+	slices.Sort(left)
+	want(t, left, "10.77.0.99/24", "10.88.0.1/24")
 	if l, err := netlink.LinkByName("lan0"); err != nil || l.Attrs().MTU != 1500 {
 		t.Errorf("mtu %+v, %v", l, err)
 	}
@@ -228,6 +233,29 @@ func TestRenewRebindExpire(t *testing.T) {
 	bare(t, "lan1")
 	s.deaf.Store(false)
 	m.waits(unit.IsReady, u)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// A renewal that brings another address of the same network.
+func TestAnotherAddressOnAWire(t *testing.T) {
+	c := lay(t, "lan8")
+	s := c.serve(4)
+	m := boot(t, t.TempDir())
+	u := byName("lan8")
+	m.do(unit.Start, u, 1)
+	m.waits(unit.IsReady, u)
+	s.host.Store(70)
+	within(t, "the new address, alone", func() bool {
+		as := addrsOf("lan8")
+		return len(as) == 1 && as[0].IP.String() == "10.77.0.70" && len(defaultsOf("lan8")) == 1
+	})
+	m.quiet()
 }
 
 func TestNakOnAWire(t *testing.T) {
