@@ -275,4 +275,3 @@ next:
 		s.ruleOut(c, reason{kind: whyGives, name: must, with: n})
 	}
 }
-

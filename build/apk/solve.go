@@ -230,4 +230,3 @@ func (s *solver) assign(n *name, o offer) {
 	s.redoDependents(n)
 	s.redoInstallIf(n)
 }
-

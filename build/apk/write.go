@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -151,18 +152,45 @@ func writeEntry(t *tar.Writer, e *Entry) error {
 	default:
 		return fmt.Errorf("%w: %v may not be in a package", ErrFormat, e.Mode.Type())
 	}
+	// apk keeps this sum of each file and link in its database, and complains
+	// where it lacks
+	sum := sha1.New()
+	switch h.Typeflag {
+	case tar.TypeReg:
+		if err := e.copyTo(sum); err != nil {
+			return err
+		}
+	case tar.TypeSymlink:
+		io.WriteString(sum, e.Link)
+	}
+	if h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeSymlink {
+		h.PAXRecords = map[string]string{"APK-TOOLS.checksum.SHA1": hex.EncodeToString(sum.Sum(nil))}
+	}
 	if err := t.WriteHeader(h); err != nil {
 		return err
 	}
-	if h.Typeflag != tar.TypeReg || e.Open == nil {
+	if h.Typeflag != tar.TypeReg {
+		return nil
+	}
+	return e.copyTo(t)
+}
+
+// copyTo writes the content of a file.
+func (e *Entry) copyTo(w io.Writer) error {
+	if e.Open == nil {
+		if e.Size != 0 {
+			return fmt.Errorf("%w: no content for its %d bytes", ErrFormat, e.Size)
+		}
 		return nil
 	}
 	r, err := e.Open()
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	n, err := io.Copy(t, r)
+	n, err := io.Copy(w, r)
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
 	if err == nil && n != e.Size {
 		err = fmt.Errorf("%w: %d bytes, not the %d it was said to have", ErrFormat, n, e.Size)
 	}

@@ -204,3 +204,16 @@ func withoutDay(shadow string) []string {
 	}
 	return out
 }
+
+// BenchmarkApk75 is the peer of BenchmarkInstall75: the real apk, to disk.
+func BenchmarkApk75(b *testing.B) {
+	root := oracle.New(b)
+	root.Share(filepath.Join(oracle.Data(b), "v3.19/main"), "main")
+	n := 0
+	for b.Loop() {
+		n++
+		if out, err := root.Add(fmt.Sprintf("/bench%d", n), []string{"/main"}, strings.Fields(bootWorld)); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+	}
+}
