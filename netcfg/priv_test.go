@@ -5,6 +5,7 @@ package netcfg
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -389,5 +390,59 @@ func TestTwoCards(t *testing.T) {
 		if len(as) != 1 || as[0].IP.String() != want.addr || len(rs) != 1 || rs[0].Priority != want.metric {
 			t.Errorf("%s: %v, %v", name, as, rs)
 		}
+	}
+}
+
+// What clouds lease: an address of 32 bits, a router outside of it, a route on
+// the link. All of it comes and goes.
+func TestRoutesOfAClouds32(t *testing.T) {
+	lay(t, "lan9")
+	k, err := newLinux(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.nl.Close()
+	l := must(netlink.LinkByName("lan9"))
+	i := iface{index: l.Attrs().Index, name: "lan9"}
+	if err := k.up(i.index); err != nil {
+		t.Fatal(err)
+	}
+	p := plan(terms{Addr: netip.MustParsePrefix("10.99.0.5/32"), Routes: []route{
+		{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("10.99.0.1")},
+		{netip.MustParsePrefix("10.50.0.0/16"), netip.MustParseAddr("10.99.0.2")},
+		{netip.MustParsePrefix("169.254.1.1/32"), netip.IPv4Unspecified()},
+	}}, 150)
+	for range 2 { // putting twice is putting once
+		if err := k.addAddr(i, p.Addr, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range p.Routes {
+			if err := k.addRoute(i.index, r); err != nil {
+				t.Fatalf("%+v: %v", r, err)
+			}
+		}
+	}
+	if rs := must(netlink.RouteList(l, netlink.FAMILY_V4)); len(rs) != 3 {
+		t.Errorf("routes %v", rs)
+	}
+	for range 2 { // and taking twice is no error
+		for _, r := range p.Routes {
+			if err := k.delRoute(i.index, r); err != nil {
+				t.Errorf("%+v: %v", r, err)
+			}
+		}
+		if err := k.delAddr(i.index, p.Addr); err != nil {
+			t.Error(err)
+		}
+	}
+	if rs := must(netlink.RouteList(l, netlink.FAMILY_V4)); len(rs) != 0 {
+		t.Errorf("routes left: %v", rs)
+	}
+	bare(t, "lan9")
+	if err := k.addAddr(i, p.Addr, forever); err != nil {
+		t.Fatal(err)
+	}
+	if as := addrsOf("lan9"); len(as) != 1 || uint32(as[0].ValidLft) != 0xffffffff {
+		t.Errorf("for ever is %+v", as)
 	}
 }
