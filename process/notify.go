@@ -127,19 +127,20 @@ func receiveNotice(fd, flags int) (b []byte, from *unix.Ucred, err error) {
 	return b[:n], from, nil
 }
 
-// trusted says whether a datagram from c may speak for a run of u in the cgroup
-// that ends in group.
-func trusted(c *unix.Ucred, u *unit.Unit, group string) bool {
-	if c == nil {
-		return false
+// speaker is the user whose datagrams are taken without a look at the cgroup;
+// root when the unit's user cannot be found, as then nothing was started.
+func speaker(u *unit.Unit) uint32 {
+	a, err := launch.LookupAccount("/etc", u.User, u.Group)
+	if err != nil {
+		return 0
 	}
-	if c.Uid == 0 {
-		return true
-	}
-	if a, err := launch.LookupAccount("/etc", u.User, u.Group); err == nil && a.UID == c.Uid {
-		return true
-	}
-	return inGroup(int(c.Pid), group)
+	return a.UID
+}
+
+// trusted says whether a datagram from c may speak for the run of user uid in
+// the cgroup that ends in group.
+func trusted(c *unix.Ucred, uid uint32, group string) bool {
+	return c != nil && (c.Uid == 0 || c.Uid == uid || inGroup(int(c.Pid), group))
 }
 
 // inGroup says whether pid is in a cgroup of the cgroup2 hierarchy whose path

@@ -54,7 +54,7 @@ func (a *Arm) notices(r *run) {
 			return // EAGAIN: that was all
 		}
 		n := parseNotice(b)
-		if !trusted(from, r.unit, r.group()) {
+		if !trusted(from, r.speaker, r.group()) {
 			if !r.rejected {
 				r.rejected = true
 				a.cfg.Log(fmt.Sprintf("process: unit %s: a notification by %s is ignored", r.name, sender(from)))

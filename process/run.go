@@ -40,6 +40,7 @@ type run struct {
 	notify     int // socket; -1: none
 	notifyPath string
 	notifySeq  uint64 // of the datagram that is applied and not yet taken; 0: none
+	speaker    uint32 // may write to it from anywhere, besides root
 	rejected   bool   // a datagram of a stranger was said
 
 	pollAt    time.Time // next look for the port; zero: none
@@ -96,6 +97,7 @@ func (a *Arm) settle(r *run) {
 			r.pollEvery = pollFirst
 			r.pollAt = time.Now()
 		case unit.ByNotify:
+			r.speaker = speaker(r.unit)
 			a.listenTo(r)
 		}
 	}

@@ -42,7 +42,7 @@ func (a *Arm) start(u *unit.Unit, id unit.Run) {
 }
 
 func (a *Arm) startFailed(r *run, err error) {
-	r.saidEnd, r.exited, r.row = true, true, false
+	r.saidExit, r.saidEnd, r.exited, r.row = true, true, true, false
 	a.emit(r, unit.Event{Op: unit.StartFailed, Text: err.Error()})
 }
 

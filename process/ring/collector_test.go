@@ -1,0 +1,110 @@
+package ring
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const bound = 20 * time.Second
+
+// TestFloodStarvesNobody: beside a unit that never stops writing, another one's
+// line arrives and both can be drained.
+func TestFloodStarvesNobody(t *testing.T) {
+	c, err := NewCollector(func(s string) { t.Log(s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood, _, floodRd, floodWr := pipes(t, Size)
+	calm, _, calmRd, calmWr := pipes(t, Size)
+	more, stop := calm.Follow()
+	defer stop()
+	if err := unix.SetNonblock(floodWr, false); err != nil {
+		t.Fatal(err)
+	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		b := bytes.Repeat([]byte("flood\n"), 1000)
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+				unix.Write(floodWr, b)
+			}
+		}
+	}()
+	for name, p := range map[string]struct {
+		r  *Ring
+		fd int
+	}{"flood": {flood, floodRd}, "calm": {calm, calmRd}} {
+		if err := c.Add(name, p.r, p.fd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive := func(what string, ch <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-ch:
+		case <-time.After(bound):
+			t.Fatal("never: " + what)
+		}
+	}
+	unix.Write(calmWr, []byte("hello\n"))
+	receive("a line of the calm one", more)
+	for _, name := range []string{"calm", "flood", "nobody"} {
+		done := make(chan struct{})
+		c.Drain(name, func() { close(done) })
+		receive("drained "+name, done)
+	}
+	// What was written before the drain is in the ring after it.
+	for range 100 {
+		unix.Write(calmWr, []byte("again\n"))
+		done := make(chan struct{})
+		c.Drain("calm", func() { close(done) })
+		receive("drained", done)
+		if last := calm.Lines(1); len(last) != 1 || last[0].Text != "again" {
+			t.Fatalf("after the drain: %+v", last)
+		}
+	}
+	close(quit)
+	receive("the flood ends", ended)
+	c.Close()
+	if n := len(calm.Lines(1000)); n != 101 {
+		t.Errorf("%d lines", n)
+	}
+	done := make(chan struct{})
+	c.Drain("calm", func() { close(done) })
+	receive("drained after the end", done)
+}
+
+// TestTakenOver: a collector of an older epoch lets go and says so.
+func TestTakenOver(t *testing.T) {
+	said := make(chan string, 9)
+	c, err := NewCollector(func(s string) { said <- s })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r, memfd, rd, wr := pipes(t, Size)
+	if err := c.Add("a", r, rd); err != nil {
+		t.Fatal(err)
+	}
+	later := reopen(t, memfd, 2)
+	unix.Write(wr, []byte("for the later one\n"))
+	select {
+	case s := <-said:
+		if s != "log pipe of a: a later epoch reads it" {
+			t.Error(s)
+		}
+	case <-time.After(bound):
+		t.Fatal("nothing was said")
+	}
+	feed(t, later, rd, wr, "")
+	if l := later.Lines(9); len(l) != 1 || l[0].Text != "for the later one" {
+		t.Errorf("%+v", l)
+	}
+}
