@@ -119,6 +119,7 @@ func (k *keeper) killAll() {
 	}
 	began := mono()
 	k.sup.signal(unix.SIGKILL)
+	k.shell.kill() // shells do not heed SIGTERM
 	_ = writeFile(cgroupServices+"/cgroup.kill", "1") // kill(-1) follows
 	_ = unix.Kill(-1, unix.SIGTERM)                   // ESRCH: nobody is left
 	_ = unix.Kill(-1, unix.SIGCONT)

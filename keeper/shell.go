@@ -29,6 +29,12 @@ func (s *shell) exit(x stray) {
 	}
 }
 
+func (s *shell) kill() {
+	if s.pid != 0 && s.pidfd >= 0 {
+		_ = unix.PidfdSendSignal(s.pidfd, unix.SIGKILL, nil, 0) // ESRCH: it has gone
+	}
+}
+
 // watchShell keeps a shell open in rescue mode.
 func (k *keeper) watchShell(now Duration) {
 	s := &k.shell
@@ -73,6 +79,6 @@ func (k *keeper) shellForked(r result) {
 		s.exit(x)
 	}
 	if k.final {
-		_ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) // too late for a shell
+		s.kill() // too late for a shell
 	}
 }

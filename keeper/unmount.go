@@ -12,8 +12,11 @@ var apiTypes = [...]string{"rootfs", "ramfs", "tmpfs", "proc", "sysfs", "devtmpf
 	"bpf", "configfs", "hugetlbfs", "binfmt_misc", "fusectl", "nsfs", "autofs", "rpc_pipefs"}
 
 // unmountPasses are made over what is still busy, with a tenth of a second
-// between them.
-const unmountPasses = 3
+// between them; all of them together last no longer than unmountsWithin.
+const (
+	unmountPasses  = 3
+	unmountsWithin = 30 * Second
+)
 
 // leaving is one mount on its way out.
 type leaving struct {
@@ -26,11 +29,12 @@ type leaving struct {
 // busy is made read-only, then detached.
 func (k *keeper) unmountAll() {
 	all := toUnmount(readFile("/proc/self/mountinfo", make([]byte, 1<<20)))
+	until := mono() + unmountsWithin
 	for pass := range unmountPasses {
 		left := false
 		for i := range all {
 			m := &all[i]
-			if m.gone || m.hung {
+			if m.gone || m.hung || mono() >= until {
 				continue
 			}
 			k.leave(m)
@@ -40,16 +44,16 @@ func (k *keeper) unmountAll() {
 			return
 		}
 		if pass < unmountPasses-1 {
-			until := mono() + 100*Millisecond
-			for mono() < until {
+			again := mono() + 100*Millisecond
+			for mono() < again {
 				k.reap()
-				k.rest(until)
+				k.rest(again)
 			}
 		}
 	}
 	for i := range all {
 		m := &all[i]
-		if m.gone || m.hung {
+		if m.gone || m.hung || mono() >= until {
 			continue
 		}
 		k.step(m.target, unmountWithin, func() error {
