@@ -21,11 +21,11 @@ func run(ctx context.Context, r *image.Result, port int, stdout io.Writer) error
 	if err != nil {
 		return err
 	}
-	accel, err := qemu.Accelerator(ctx)
+	kernel, err := qemu.Kernel(r.Vmlinuz)
 	if err != nil {
 		return err
 	}
-	kernel, err := qemu.Kernel(r.Vmlinuz)
+	accel, err := qemu.Accelerator(ctx, kernel)
 	if err != nil {
 		return err
 	}

@@ -59,16 +59,17 @@ func Boot(t testing.TB, c Config) *VM {
 	if _, err := qemu.Find(); err != nil {
 		t.Skip(err)
 	}
-	accel, err := qemu.Accelerator(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Accel = accel
 	if c.Kernel != "" {
+		var err error
 		if c.Kernel, err = qemu.Kernel(c.Kernel); err != nil {
 			t.Fatal(err)
 		}
 	}
+	accel, err := qemu.Accelerator(t.Context(), c.Kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Accel = accel
 	if len(c.NICs) == 0 {
 		c.NICs = []qemu.NIC{{}}
 	}

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ const AccelEnv = "HOOPY_ACCEL"
 
 const (
 	probeBound = 5 * time.Second // guest code runs within milliseconds where it runs at all
+	bootBound  = 10 * time.Second // a kernel without a root panics after about a second
 	reapBound  = 2 * time.Second // a process stuck in the kernel ignores even SIGKILL
 	probeExit  = 5               // what the probe's guest writes to isa-debug-exit
 )
@@ -32,7 +34,11 @@ const (
 // is an error. The probe takes at most 7 s and its verdict is kept in the
 // user's cache folder for the boot of the host; a probe that never returned
 // counts as "tcg". A cache that cannot be written only costs the next probe.
-func Accelerator(ctx context.Context) (string, error) {
+//
+// There are also hosts where eight bytes run and a kernel does not: one that is
+// named has to boot, on the processor that Command will ask for, up to its panic
+// about the missing root. That takes at most 12 s more; "" leaves it out.
+func Accelerator(ctx context.Context, kernel string) (string, error) {
 	switch v := os.Getenv(AccelEnv); v {
 	case "tcg", "kvm":
 		return v, nil
@@ -51,13 +57,13 @@ func Accelerator(ctx context.Context) (string, error) {
 	if err != nil {
 		return "tcg", nil
 	}
-	return accelerator(ctx, path, strings.TrimSpace(string(bootID)), cacheFile("accel")), nil
+	return accelerator(ctx, path, kernel, strings.TrimSpace(string(bootID)), cacheFile("accel")), nil
 }
 
 // accelerator looks into the verdict file before it probes. The file says "tcg"
 // while the probe runs: whoever finds it after a probe that took the host down
 // with it does not try again.
-func accelerator(ctx context.Context, path, bootID, file string) string {
+func accelerator(ctx context.Context, path, kernel, bootID, file string) string {
 	if have, err := os.ReadFile(file); err == nil {
 		if fields := strings.Fields(string(have)); len(fields) == 2 && fields[0] == bootID {
 			return fields[1]
@@ -70,16 +76,14 @@ func accelerator(ctx context.Context, path, bootID, file string) string {
 		os.WriteFile(file, []byte(bootID+" "+verdict+"\n"), 0o644)
 	}
 	record("tcg")
-	if !probe(ctx, path, "kvm") {
+	if !probe(ctx, path, "kvm") || kernel != "" && !boots(ctx, path, kernel, "kvm") {
 		return "tcg"
 	}
 	record("kvm")
 	return "kvm"
 }
 
-// probe reports whether a guest of eight bytes ran under the accelerator. The
-// process group it started is killed and waited for, with a bound: a process
-// that hangs inside the kernel goes when the kernel lets it.
+// probe reports whether a guest of eight bytes ran under the accelerator.
 func probe(ctx context.Context, path, accel string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeBound)
 	defer cancel()
@@ -92,9 +96,30 @@ func probe(ctx context.Context, path, accel string) bool {
 	if err := os.WriteFile(bios, probeBIOS(), 0o644); err != nil {
 		return false
 	}
-	cmd := exec.Command(path, "-machine", "pc", "-accel", accel, "-nodefaults", "-display", "none",
-		"-m", "16", "-bios", bios, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04")
+	cmd := exec.Command(path, "-machine", "q35", "-accel", accel, "-cpu", Config{Accel: accel}.cpu(), "-smp", "2",
+		"-nodefaults", "-display", "none", "-m", "16", "-bios", bios, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04")
+	return ends(ctx, cmd) && cmd.ProcessState.ExitCode() == probeExit<<1|1
+}
+
+// boots reports whether the kernel runs under the accelerator until it panics
+// for want of a root and resets the machine.
+func boots(ctx context.Context, path, kernel, accel string) bool {
+	ctx, cancel := context.WithTimeout(ctx, bootBound)
+	defer cancel()
+	var console bytes.Buffer
+	cmd := exec.Command(path, Config{
+		Kernel: kernel, Cmdline: "console=ttyS0 panic=-1", MemoryMB: 256, SMP: 2, Serial: "stdio", Accel: accel,
+	}.Args()...)
+	cmd.Stdout = &console
+	return ends(ctx, cmd) && bytes.Contains(console.Bytes(), []byte("Kernel panic"))
+}
+
+// ends starts a command and reports whether it ended by itself before ctx did.
+// Else its process group is killed and waited for, with a bound: a process that
+// hangs inside the kernel goes when the kernel lets it.
+func ends(ctx context.Context, cmd *exec.Cmd) bool {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = reapBound
 	if err := cmd.Start(); err != nil {
 		return false
 	}
@@ -102,7 +127,7 @@ func probe(ctx context.Context, path, accel string) bool {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case <-ended:
-		return cmd.ProcessState.ExitCode() == probeExit<<1|1
+		return true
 	case <-ctx.Done():
 	}
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

@@ -67,12 +67,12 @@ func TestMissing(t *testing.T) {
 func TestAcceleratorObeysTheEnvironment(t *testing.T) {
 	for _, v := range []string{"tcg", "kvm"} {
 		t.Setenv(AccelEnv, v)
-		if got, err := Accelerator(context.Background()); got != v || err != nil {
+		if got, err := Accelerator(context.Background(), ""); got != v || err != nil {
 			t.Errorf("%s: got %q, %v", v, got, err)
 		}
 	}
 	t.Setenv(AccelEnv, "xen")
-	if _, err := Accelerator(context.Background()); err == nil {
+	if _, err := Accelerator(context.Background(), ""); err == nil {
 		t.Error("xen: no error")
 	}
 }
@@ -99,7 +99,7 @@ func TestAcceleratorKeepsItsVerdict(t *testing.T) {
 			path, calls := script(t, tc.body)
 			file := filepath.Join(t.TempDir(), "new", "accel")
 			for i, boot := range []string{"boot-1", "boot-1", "boot-2"} {
-				if got := accelerator(t.Context(), path, boot, file); got != tc.want {
+				if got := accelerator(t.Context(), path, "", boot, file); got != tc.want {
 					t.Errorf("call %d: got %q, want %q", i, got, tc.want)
 				}
 			}
@@ -118,7 +118,7 @@ func TestProbeSurvivesAHang(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if got := accelerator(ctx, path, "boot", filepath.Join(t.TempDir(), "accel")); got != "tcg" {
+	if got := accelerator(ctx, path, "", "boot", filepath.Join(t.TempDir(), "accel")); got != "tcg" {
 		t.Errorf("got %q", got)
 	}
 	if took := time.Since(start); took > probeBound+reapBound {

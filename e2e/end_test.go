@@ -1,0 +1,48 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPowerButton(t *testing.T) {
+	v := bootWith(t, map[string]File{
+		"etc/svc/stubborn.toml": file(`command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+stop_timeout = "2s"
+`),
+	})
+	v.Expect(`(?m)power button on`, 0)
+	v.Expect(`(?m)stubborn +ready`, 0)
+	v.Expect(`(?m)boot +ready`, 0)
+	pressed := time.Now()
+	v.PowerButton()
+	v.Expect(`power-off: asked by the power button`, 0)
+	v.Expect(`stubborn +stopping +did not end within 2 s, killed`, 0)
+	if got := v.Ended(0); got != "guest-shutdown" {
+		t.Errorf("the machine ended by %q", got)
+	}
+	t.Logf("off %.1f s after the button, 2 s of it for the service that ignores TERM", time.Since(pressed).Seconds())
+}
+
+func TestHalt(t *testing.T) {
+	v := bootWith(t, nil)
+	v.Expect(`(?m)boot +ready`, 0)
+	v.Run("svc halt")
+	v.Expect(`halt: asked by root`, 0)
+	v.Expect(`(?i)system halted`, 0)
+}
+
+// TestTruncatedImage cuts the image short: the kernel boots it all the same.
+func TestTruncatedImage(t *testing.T) {
+	kernel, initrd := Image(t)
+	v := bootWith(t, nil, func(c *Config) {
+		c.Kernel, c.Initrd = kernel, truncate(t, initrd)
+	})
+	line := v.Expect(`(?m)^.*/\.hoopy/complete.*$`, 0)[0]
+	if !strings.Contains(line, "image") {
+		t.Errorf("the console says %q", line)
+	}
+}
