@@ -317,7 +317,7 @@ func TestLeastRAM(t *testing.T) {
 	for _, tc := range []struct {
 		unpacked, archive int64
 		want              int
-	}{{0, 0, 64}, {16 << 20, 8 << 20, 96}, {100 << 20, 40 << 20, 272}, {1, 0, 80}} {
+	}{{0, 0, 80}, {16 << 20, 8 << 20, 112}, {77 << 20, 23 << 20, 256}, {400 << 20, 100 << 20, 1008}} {
 		if got := leastRAM(tc.unpacked, tc.archive); got != tc.want {
 			t.Errorf("leastRAM(%d, %d) = %d, want %d", tc.unpacked, tc.archive, got, tc.want)
 		}

@@ -49,7 +49,8 @@ type Result struct {
 	// Kept and Total count modules, Size is the bytes of those kept.
 	Kept, Total int
 	Size        int64
-	// Unmatched are the patterns that named no module: built in, or misspelt.
+	// Unmatched are the patterns that named no module, nor one that is built
+	// into the kernel: misspelt, or of another kernel.
 	Unmatched []string
 }
 
@@ -78,7 +79,10 @@ func Apply(t *tree.Tree, p Policy) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Kept, r.Unmatched = len(kept), unmatched
+	r.Kept = len(kept)
+	if r.Unmatched, err = notBuiltin(t, dir.Path, unmatched); err != nil {
+		return r, err
+	}
 	files, err := index(t, dir.Path, kept)
 	if err != nil {
 		return r, err
@@ -186,6 +190,25 @@ func match(all map[string]*module, pattern string) (hits []string) {
 	}
 	slices.Sort(hits)
 	return hits
+}
+
+// notBuiltin leaves the patterns that match no line of modules.builtin.
+func notBuiltin(t *tree.Tree, dir string, patterns []string) (left []string, err error) {
+	text, err := t.ReadFile(path.Join(dir, "modules.builtin"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("modules: %w", err)
+	}
+	builtin := map[string]*module{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		builtin[modindex.ModuleName(line)] = &module{path: line}
+	}
+	for _, p := range patterns {
+		if len(match(builtin, p)) == 0 {
+			left = append(left, p)
+		}
+	}
+	return left, nil
 }
 
 // read unpacks the module once, for its facts and its size.

@@ -118,7 +118,7 @@ func TestApply(t *testing.T) {
 		"closure": {Policy{Patterns: []string{"ext4"}}, ext4, nil},
 		"dash":    {Policy{Patterns: []string{"crc32c_x"}}, []string{"arch/crc32c-x.ko"}, nil},
 		"glob":    {Policy{Patterns: []string{"e*0"}}, []string{"drivers/net/e1000.ko"}, nil},
-		"folder":  {Policy{Patterns: []string{"drivers/net/", "nosuch"}}, []string{"drivers/net/e1000.ko", "drivers/net/igb/igb.ko"}, []string{"nosuch"}},
+		"folder":  {Policy{Patterns: []string{"drivers/net/", "nosuch", "proc"}}, []string{"drivers/net/e1000.ko", "drivers/net/igb/igb.ko"}, []string{"nosuch"}},
 		"all":     {Policy{All: true}, []string{"arch/crc32c-x.ko", "drivers/net/e1000.ko", "drivers/net/igb/igb.ko", "fs/ext4/ext4.ko", "fs/jbd2/jbd2.ko", "lib/crc16.ko"}, nil},
 		"nothing": {Policy{}, nil, nil},
 	} {
