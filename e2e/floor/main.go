@@ -32,6 +32,9 @@ var chain = []string{
 }
 
 func main() {
+	if os.Getpid() != 1 {
+		os.Exit(1) // /sbin/modprobe is a link to /init, and the kernel waits for it
+	}
 	if err := run(); err != nil {
 		say(err.Error())
 	}
