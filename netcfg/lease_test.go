@@ -226,23 +226,23 @@ func TestDiscoverBacksOff(t *testing.T) {
 }
 
 // exhaust lets the timer run out until the phase changes.
-func exhaust(t *testing.T, c client, outs []output, now unit.Time) (client, []output, unit.Time, int) {
+func exhaust(t *testing.T, c client, outs []output) (client, []output, unit.Time, int) {
 	t.Helper()
 	p := c.phase
 	for n := 1; n < 100; n++ {
-		now = wakeOf(t, outs)
+		now := wakeOf(t, outs)
 		if c, outs = c.step(now, input{op: expire, gen: c.gen}); c.phase != p {
 			return c, outs, now, n
 		}
 	}
 	t.Fatalf("stays in %s for ever", p)
-	return c, outs, now, 0
+	return c, outs, 0, 0
 }
 
 func TestAnOfferThatNobodyConfirmsIsGivenUp(t *testing.T) {
 	c, _ := client{}.step(start, input{op: begin})
 	c, outs := c.step(start, input{op: answer, reply: reply{offered, c.xid, server1, testTerms(time.Hour)}})
-	c, _, now, n := exhaust(t, c, outs, start)
+	c, _, now, n := exhaust(t, c, outs)
 	if c.phase != selecting || n != requestTries || !around(now.Sub(start), 7750*time.Millisecond) {
 		t.Errorf("%s after %d tries and %v", c.phase, n, now.Sub(start))
 	}
@@ -250,7 +250,7 @@ func TestAnOfferThatNobodyConfirmsIsGivenUp(t *testing.T) {
 
 func TestALeaseOfOldThatNobodyKnowsIsGivenUp(t *testing.T) {
 	c, outs := client{}.step(start, input{op: begin, lease: hold(testTerms(time.Hour), start), ok: true})
-	c, _, now, n := exhaust(t, c, outs, start)
+	c, _, now, n := exhaust(t, c, outs)
 	if c.phase != selecting || n != rebootTries || !around(now.Sub(start), 1750*time.Millisecond) {
 		t.Errorf("%s after %d tries and %v", c.phase, n, now.Sub(start))
 	}
@@ -260,15 +260,15 @@ func TestALeaseOfOldThatNobodyKnowsIsGivenUp(t *testing.T) {
 // address goes, to the second.
 func TestLifeOfALeaseWithoutItsServer(t *testing.T) {
 	c, outs := clientIn(requesting).step(start, input{op: answer, reply: reply{acked, 42, server1, testTerms(time.Hour)}})
-	c, outs, now, _ := exhaust(t, c, outs, start)
+	c, outs, now, _ := exhaust(t, c, outs)
 	if c.phase != renewing || now != start.Add(30*time.Minute) {
 		t.Fatalf("%s after %v", c.phase, now.Sub(start))
 	}
-	c, outs, now, n := exhaust(t, c, outs, now)
+	c, outs, now, n := exhaust(t, c, outs)
 	if c.phase != rebinding || now != start.Add(52*time.Minute+30*time.Second) || n < 3 || n > 8 {
 		t.Fatalf("%s after %v and %d tries", c.phase, now.Sub(start), n)
 	}
-	c, outs, now, n = exhaust(t, c, outs, now)
+	c, outs, now, n = exhaust(t, c, outs)
 	if c.phase != selecting || now != start.Add(time.Hour) || n < 3 || n > 8 || outs[0].op != unbind {
 		t.Fatalf("%s after %v and %d tries: %v", c.phase, now.Sub(start), n, brief(outs))
 	}
