@@ -37,6 +37,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"hoopy/build/apk"
 	"hoopy/build/tree"
@@ -49,6 +50,9 @@ type Options struct {
 	// IDs pins the numbers of users and groups that scripts create. A number
 	// that is pinned for one name is not given to another.
 	IDs IDs
+	// ScriptTime bounds one script; 0 means 20 s. Real ones take less than a
+	// millisecond.
+	ScriptTime time.Duration
 	// Report, if set, is filled in.
 	Report *Report
 }

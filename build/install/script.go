@@ -17,9 +17,6 @@ import (
 	"hoopy/build/tree"
 )
 
-// scriptTime bounds one script; real ones take less than a millisecond.
-const scriptTime = 20 * time.Second
-
 // ScriptError says what a package's script wanted that cannot be had, or how it
 // failed.
 type ScriptError struct {
@@ -96,7 +93,11 @@ func (s *script) run(ctx context.Context, text []byte, args []string) (err error
 	if err := refuse(file); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, scriptTime, errors.New("still running after 20 s"))
+	most := s.in.o.ScriptTime
+	if most <= 0 {
+		most = 20 * time.Second
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("still running after %v", most))
 	defer cancel()
 	var stdout tail
 	runner, err := interp.New(

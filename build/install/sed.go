@@ -260,8 +260,18 @@ func (s *sedStep) parseS(rest string, extended bool) (string, error) {
 		rest = rest[1:]
 	}
 	var err error
-	s.re, err = sedRegexp(re, extended, fold)
-	return rest, err
+	if s.re, err = sedRegexp(re, extended, fold); err != nil {
+		return "", err
+	}
+	for i := 0; i+1 < len(s.replace); i++ {
+		if s.replace[i] != '\\' {
+			continue
+		}
+		if i++; isDigit(s.replace[i]) && int(s.replace[i]-'0') > s.re.NumSubexp() {
+			return "", failed("no group \\%c in %q", s.replace[i], re)
+		}
+	}
+	return rest, nil
 }
 
 // cutSed takes what stands before the next bare delimiter; an escaped one loses

@@ -19,14 +19,18 @@ const (
 // choose picks the number for a new name: wanted if not negative, else the one
 // pinned for it, else the first of the range that is neither taken nor pinned.
 func choose(kind, name string, wanted int, taken map[int]string, pins map[string]int, system bool) (int, error) {
-	if pin, ok := pins[name]; ok && wanted < 0 {
-		wanted = pin
-	}
 	if wanted >= 0 {
 		if by, ok := taken[wanted]; ok {
-			return 0, fmt.Errorf("%s %q: number %d is that of %q", kind, name, wanted, by)
+			return 0, &inUse{"number", fmt.Sprintf("%d, of %s", wanted, by)}
 		}
 		return wanted, nil
+	}
+	if pin, ok := pins[name]; ok {
+		// not for the script to ignore: files elsewhere have this owner
+		if by, ok := taken[pin]; ok {
+			return 0, fmt.Errorf("%s %q: number %d, pinned for it, is that of %q", kind, name, pin, by)
+		}
+		return pin, nil
 	}
 	reserved := map[int]bool{}
 	for _, n := range pins {
@@ -47,7 +51,7 @@ func choose(kind, name string, wanted int, taken map[int]string, pins map[string
 // goodName keeps out what would break the tables.
 func goodName(kind, name string) error {
 	if name == "" || strings.ContainsAny(name, ":\n/ \t") || name[0] == '-' {
-		return fmt.Errorf("%s %q: not a name", kind, name)
+		return failed("%s '%s': not a name", kind, name)
 	}
 	return nil
 }
@@ -86,7 +90,7 @@ func (in *installer) addMember(user, group string) error {
 	}
 	l := tb.find(group)
 	if len(l) < 4 {
-		return fmt.Errorf("group %q: there is none", group)
+		return failed("unknown group %s", group)
 	}
 	members := strings.FieldsFunc(l[3], func(r rune) bool { return r == ',' })
 	if slices.Contains(members, user) {
@@ -112,7 +116,7 @@ func (in *installer) addUser(u newUser) error {
 	}
 	for _, s := range []string{u.home, u.shell, u.gecos} {
 		if strings.ContainsAny(s, ":\n") {
-			return fmt.Errorf("user %q: %q may not stand in etc/passwd", u.name, s)
+			return failed("user '%s': '%s' may not stand in etc/passwd", u.name, s)
 		}
 	}
 	passwd, err := readTable(in.t, "etc/passwd")
@@ -148,7 +152,7 @@ func (in *installer) addUser(u newUser) error {
 	if u.group != "" {
 		n, ok := number(group.find(u.group))
 		if !ok {
-			return fmt.Errorf("user %q: group %q: there is none", u.name, u.group)
+			return failed("unknown group %s", u.group)
 		}
 		gid = n
 	} else {
