@@ -58,7 +58,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.Out, "out", "", "the `folder` for the result (default: out in the image's folder)")
 	flags.StringVar(&o.Cache, "cache", "", "the `folder` for packages and parts (default: cache in the out folder)")
 	flags.StringVar(&o.Packages, "packages", "", "use the list in this `file` (default: packages in the image's folder)")
-	flags.BoolVar(&o.Release, "release", false, "compress as hard as possible")
+	flags.BoolVar(&o.Release, "release", false, "compress as hard as possible: slower, a tenth smaller")
 	flags.Func("repo", "use this `repository`, a folder or address, in place of Alpine's; may be repeated", add(&o.Repos))
 	flags.Func("key", "trust this `file` with a public key, too; may be repeated", add(&o.Keys))
 	flags.Func("only", "take these `names` (with commas) from a Debian stand-in, the rest from -repo or Alpine", func(s string) error {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hoopy/build/config"
 	"hoopy/build/tiny"
@@ -181,6 +182,7 @@ func TestOfflineFromTheCache(t *testing.T) {
 	o, notes := smallest(t)
 	server := alpine(t, o)
 	first := build(t, o)
+	*notes = nil
 	server.Close()
 	if err := os.RemoveAll(filepath.Join(o.Cache, "base")); err != nil {
 		t.Fatal(err)
@@ -288,5 +290,26 @@ func TestPinsComeFirst(t *testing.T) {
 	got := b.ids(&config.Lock{Users: map[string]int{"a": 100, "b": 101}, Groups: map[string]int{"g": 100}})
 	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestStaleRemainsAreSwept(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".new-old", ".new-young", "kept"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-48 * time.Hour)
+	for _, name := range []string{".new-old", "kept"} {
+		if err := os.Chtimes(filepath.Join(dir, name), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sweepStale(dir); err != nil {
+		t.Fatal(err)
+	}
+	if exists(filepath.Join(dir, ".new-old")) || !exists(filepath.Join(dir, ".new-young")) || !exists(filepath.Join(dir, "kept")) {
+		t.Error("swept the wrong ones")
 	}
 }

@@ -58,7 +58,7 @@ type Options struct {
 	Out string
 	// Cache keeps packages, frames and programs. It can be deleted at any time.
 	Cache string
-	// Release compresses as hard as it can: minutes, a fifth smaller.
+	// Release compresses as hard as it can: ten times slower, a tenth smaller.
 	Release bool
 	// Repos are repositories (folders or addresses) to use in place of
 	// Alpine's, preferred first; Keys are files of public keys that may sign

@@ -323,3 +323,35 @@ func TestLeastRAM(t *testing.T) {
 		}
 	}
 }
+
+func TestFileTooLargeForTheFormat(t *testing.T) {
+	tr := tree.New()
+	if err := tr.Add(&tree.Entry{Path: "big", Mode: 0o644, Size: 1 << 32, Source: "root/"}); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := tr.Get("big")
+	err := (packing{kind: "none"}).writeFrame(io.Discard, tr, []*tree.Entry{e}, map[string]string{})
+	if err == nil || !strings.Contains(err.Error(), "big (root/): 4294967296 bytes") {
+		t.Error(err)
+	}
+}
+
+func TestCompressionsArePaddedAndRepeatable(t *testing.T) {
+	tr := treeOf(t, "a", "b/c")
+	l := newLayer(tr, 1)
+	entries := l.split(nil)[framePackages]
+	for _, p := range []packing{{"zstd", false}, {"zstd", true}, {"gzip", false}, {"none", false}} {
+		var one, two bytes.Buffer
+		for _, b := range []*bytes.Buffer{&one, &two} {
+			if err := p.writeFrame(b, tr, entries, map[string]string{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if one.Len()%4 != 0 || !bytes.Equal(one.Bytes(), two.Bytes()) {
+			t.Errorf("%+v: %d bytes, again %d", p, one.Len(), two.Len())
+		}
+	}
+	if _, err := (packing{kind: "rar"}).compressor(io.Discard); err == nil {
+		t.Error("an unknown compression passed")
+	}
+}

@@ -111,5 +111,8 @@ func (b *builder) saveLock(s *sources, l *config.Lock) error {
 	if have, err := os.ReadFile(file); err == nil && string(have) == l.String() {
 		return nil
 	}
+	if filepath.Dir(file) == filepath.Clean(b.Dir) {
+		b.Note("lock       " + file + " was written; commit it")
+	}
 	return writeBeside(file, []byte(l.String()), 0o644)
 }

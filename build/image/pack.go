@@ -22,6 +22,9 @@ func (b *builder) pack(ctx context.Context, base *base, l *layer) (*Result, erro
 	if err := os.MkdirAll(b.Out, 0o755); err != nil {
 		return nil, err
 	}
+	if err := sweepStale(b.Out); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(b.Out, ".new-")
 	if err != nil {
 		return nil, err
@@ -212,6 +215,22 @@ func writeBeside(file string, data []byte, mode os.FileMode) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// sweepStale removes what builds that were killed more than a day ago left.
+func sweepStale(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, ".new-*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if st, err := os.Lstat(name); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // keepBases is how many bases stay in the cache; Debian's kernel makes one
