@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -68,7 +71,16 @@ func bench(t *testing.T, kernel, initrd string, key ssh.Signer, boots int) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "seconds, median (range) of %d boots\thoopy\tfloor\tratio\t\n", boots)
-	for _, f := range figures {
+	rows := slices.Clone(figures)
+	for f := range hoopy.figures {
+		if !slices.Contains(rows, f) {
+			rows = append(rows, f)
+		}
+	}
+	slices.SortFunc(rows[len(figures):], func(a, b string) int {
+		return cmp.Compare(median(hoopy.figures[a]), median(hoopy.figures[b]))
+	})
+	for _, f := range rows {
 		ratio := "-"
 		if a, b := median(hoopy.figures[f]), median(floor.figures[f]); b > 0 {
 			ratio = fmt.Sprintf("%.2f", a.Seconds()/b.Seconds())
@@ -95,6 +107,9 @@ func (c *contender) boot(t *testing.T, kernel string, key ssh.Signer) {
 	note(kernelToInit, init.Sub(zero))
 	note(qemuToBanner, banner.Sub(vm.Started))
 	note(clockError, within)
+	for name, at := range phases(vm.Must("dmesg")) {
+		note("init to "+name+" ready", zero.Add(at).Sub(init))
+	}
 	if c.name == noPowerButtons {
 		return
 	}
@@ -106,6 +121,20 @@ func (c *contender) boot(t *testing.T, kernel string, key ssh.Signer) {
 		t.Errorf("the power button ended the machine by %q", reason)
 	}
 	note(buttonToOff, time.Since(pressed))
+}
+
+var phase = regexp.MustCompile(`(?m)^\[ *([0-9.]+)\] hoopy: (\S+) +ready\b`)
+
+// phases are the units that the log of a boot has as ready, with the times.
+func phases(log string) map[string]time.Duration {
+	times := map[string]time.Duration{}
+	for _, m := range phase.FindAllStringSubmatch(log, -1) {
+		seconds, err := strconv.ParseFloat(m[1], 64)
+		if _, twice := times[m[2]]; err == nil && !twice {
+			times[m[2]] = time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return times
 }
 
 func median(d []time.Duration) time.Duration {
