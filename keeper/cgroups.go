@@ -16,9 +16,7 @@ const (
 	cgroupServices   = cgroupRoot + "/svc"
 )
 
-// makeCgroups makes the tree and moves PID 1 into its leaf: a cgroup that
-// passes controllers on must hold no process (the kernel's
-// Documentation/admin-guide/cgroup-v2.rst, "no internal process constraint").
+// makeCgroups makes the tree, so that the supervisor can be born into its leaf.
 func (k *keeper) makeCgroups() {
 	k.cgroups = true
 	for _, dir := range [...]string{cgroupKeeper, cgroupSupervisor, cgroupRescue, cgroupServices} {
@@ -27,10 +25,21 @@ func (k *keeper) makeCgroups() {
 			k.cgroups = false
 		}
 	}
+}
+
+// orderCgroups moves PID 1 into its leaf and passes the controllers on: a
+// cgroup that does must hold no process (the kernel's
+// Documentation/admin-guide/cgroup-v2.rst, "no internal process constraint").
+// Each of both waits for a grace period of the kernel, some 20 ms under TCG,
+// which the supervisor's start does not.
+func (k *keeper) orderCgroups() {
 	if err := writeFile(cgroupKeeper+"/cgroup.procs", "0"); err != nil {
 		k.log.Say(kmsg.Error, "cgroup ", cgroupKeeper, ": ", err.Error())
 	}
 	for _, dir := range [...]string{cgroupRoot, cgroupServices} {
+		if writeFile(dir+"/cgroup.subtree_control", "+memory +pids +cpu +io") == nil {
+			continue
+		}
 		for _, c := range [...]string{"memory", "pids", "cpu", "io"} {
 			// One by one: a controller that the kernel lacks must not cost
 			// the others.

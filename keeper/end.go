@@ -81,7 +81,7 @@ func (k *keeper) watchEnd(now Duration) {
 	case k.how != 0 && lost:
 		why = "no supervisor is left to end in order"
 	case k.wished != wishNothing && (lost || now >= k.overdue):
-		why, how = "no supervisor took it up", k.wished.how()
+		why, how = "asked by signal "+kmsg.Num(int64(k.wishedBy))+"; no supervisor took it up", k.wished.how()
 	default:
 		return
 	}
@@ -119,7 +119,7 @@ func (k *keeper) killAll() {
 	}
 	began := mono()
 	k.sup.signal(unix.SIGKILL)
-	k.shell.kill() // shells do not heed SIGTERM
+	k.shell.kill()                                    // shells do not heed SIGTERM
 	_ = writeFile(cgroupServices+"/cgroup.kill", "1") // kill(-1) follows
 	_ = unix.Kill(-1, unix.SIGTERM)                   // ESRCH: nobody is left
 	_ = unix.Kill(-1, unix.SIGCONT)

@@ -142,6 +142,9 @@ func (k *keeper) supervisorForked(r result) {
 	if err := writeFile("/proc/"+kmsg.Num(int64(r.pid))+"/oom_score_adj", "-1000"); err != nil {
 		k.log.Say(kmsg.Debug, "supervisor: oom_score_adj: ", err.Error())
 	}
+	if e := setNoFile(r.pid, noFile); e != 0 {
+		k.log.Say(kmsg.Debug, "supervisor: RLIMIT_NOFILE: ", e.Error())
+	}
 	if x, ok := k.early(r); ok {
 		s.exit(x)
 	}

@@ -83,12 +83,18 @@ func keep(config string) {
 	must("reboot", err)
 	cfg.Self, cfg.Version, cfg.Watchdog = "/init", "test", "-"
 	cfg.Log.Console, cfg.Log.Kmsg = "/test/console", "/test/kmsg"
+	cfg.KeepRoot = true // /test is mounted below it
 	cfg.Procs = runtime.GOMAXPROCS
 	cfg.StopGC = func() { debug.SetGCPercent(-1) }
 	cfg.Stack = debug.Stack
 	cfg.Reboot = func(cmd int) error {
 		_, err := reboot.WriteString(strconv.Itoa(cmd))
 		return err
+	}
+	cfg.testOnlyTurn = func() {
+		if os.Remove("/test/panic") == nil { // one file, one panic
+			panic("asked for by a test")
+		}
 	}
 	Run(cfg)
 	os.Exit(4)

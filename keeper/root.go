@@ -10,7 +10,7 @@ import (
 // own rootfs has no parent and cannot be pivoted away from, which breaks
 // containers. / is bound to a directory, that mount moved over /, and the
 // process moved into it; nothing is copied. Done only where / is that rootfs,
-// and before anything else is mounted; reports what it did to the log.
+// and before anything else is mounted.
 func moveRoot(log *kmsg.Log) {
 	if !onRootfs() {
 		return
@@ -36,20 +36,10 @@ func moveRoot(log *kmsg.Log) {
 	}
 }
 
-// onRootfs asks a /proc that it mounts for the question alone, unless there is
-// one.
+// onRootfs says whether / is held in memory. Were it another tmpfs than the
+// kernel's first, moveRoot would be needless and no harm; asking /proc, which
+// is not mounted yet, would cost two grace periods.
 func onRootfs() bool {
-	_ = unix.Mkdir("/proc", 0o555) // mount says what matters
-	mounted := unix.Mount("proc", "/proc", "proc", closed, "") == nil
-	if mounted {
-		defer unix.Unmount("/proc", unix.MNT_DETACH)
-	}
-	buf := make([]byte, 16384)
-	is := false
-	eachMount(readFile("/proc/self/mountinfo", buf), func(m mountPoint) {
-		if m.target == "/" {
-			is = m.fstype == "rootfs" && m.id == m.parent
-		}
-	})
-	return is
+	var st unix.Statfs_t
+	return unix.Statfs("/", &st) == nil && (st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC)
 }

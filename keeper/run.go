@@ -133,15 +133,13 @@ func (k *keeper) start() {
 	unix.Umask(0o022)
 	// Whatever happens on the way, the supervisor is answered in the end.
 	defer func() { k.mounted = true }()
-	moveRoot(k.log)
+	if !k.cfg.KeepRoot {
+		moveRoot(k.log)
+	}
 	mount(mountTable[:firstMounts], k.log)
 	k.readCmdline()
 	k.log.Reopen()
 	k.log.Say(kmsg.Info, "hoopy ", k.cfg.Version, " on ", kernel())
-	if err := kmsg.DevkmsgOn(); err != nil {
-		k.log.Say(kmsg.Debug, "printk_devkmsg: ", err.Error())
-	}
-	k.limits()
 	k.makeCgroups()
 	k.voice.open(k.log)
 	if k.cmd.rescue {
@@ -153,6 +151,8 @@ func (k *keeper) start() {
 
 	mount(mountTable[firstMounts:], k.log)
 	makeLinks(k.log)
+	k.limits()
+	k.orderCgroups()
 	k.mounted = true
 	k.checkImage()
 	k.dog.open(k.cfg.Watchdog, k.log)
@@ -164,14 +164,18 @@ func (k *keeper) readCmdline() {
 	k.log.Filter(k.cmd.quiet, k.cmd.debug)
 }
 
-// limits raises what is too low by default: datagrams that may wait in a
+// limits raises what is too low by default: lines in the kernel's log (10 in 5
+// seconds), datagrams that may wait in a
 // notification socket (10), and descriptors of PID 1 (4096). The limit is set
 // by the raw system call, so that Go does not take it for what children get.
 func (k *keeper) limits() {
+	if err := kmsg.DevkmsgOn(); err != nil {
+		k.log.Say(kmsg.Debug, "printk_devkmsg: ", err.Error())
+	}
 	if err := writeFile("/proc/sys/net/unix/max_dgram_qlen", "512"); err != nil {
 		k.log.Say(kmsg.Warning, "net.unix.max_dgram_qlen: ", err.Error())
 	}
-	if e := setNoFile(65536); e != 0 {
+	if e := setNoFile(0, noFile); e != 0 {
 		k.log.Say(kmsg.Warning, "RLIMIT_NOFILE: ", e.Error())
 	}
 }
@@ -189,6 +193,9 @@ func (k *keeper) checkImage() {
 
 // turn is one round of the loop: wait, take, decide, tell.
 func (k *keeper) turn() {
+	if k.cfg.testOnlyTurn != nil {
+		k.cfg.testOnlyTurn()
+	}
 	fds := [3]unix.PollFd{
 		{Fd: int32(k.wake.fd), Events: unix.POLLIN},
 		{Fd: int32(k.sup.sock), Events: unix.POLLIN},

@@ -409,6 +409,42 @@ func TestSafeModeAndRescue(t *testing.T) {
 	}
 }
 
+// TestPanics: one panic costs a turn; after many, PID 1 reaps and can be ended.
+func TestPanics(t *testing.T) {
+	m := boot(t, Config{})
+	s := m.supervisor()
+	s.hello()
+	panics := filepath.Join(m.dir, "panic")
+	panicOnce := func() {
+		t.Helper()
+		if err := os.WriteFile(panics, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s.send(Packet{Op: OpPong}) // something to turn for
+		m.until("a panic", func() bool { _, err := os.Stat(panics); return err != nil })
+	}
+	for n := range panicsMost {
+		s.spawn(uint64(n), "exit:0", leaf, -1)
+		s.want(OpSpawned)
+		s.want(OpExit)
+		panicOnce()
+	}
+	m.until("the last panic", func() bool { return m.says("too many panics") })
+	if n := strings.Count(m.console(), "the keeper panicked: asked for by a test"); n != panicsMost {
+		t.Errorf("%d panics are told", n)
+	}
+	s.kill(unix.SIGKILL)
+	m.until("the supervisor to be reaped", func() bool {
+		return unix.PidfdSendSignal(s.pidfd, 0, nil, 0) == unix.ESRCH
+	})
+	if err := m.cmd.Process.Signal(unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.endedWith(); got != unix.LINUX_REBOOT_CMD_POWER_OFF {
+		t.Errorf("reboot(%#x)", got)
+	}
+}
+
 func TestEarlyMounts(t *testing.T) {
 	m := boot(t, Config{})
 	_, _, _ = m.supervisor().hello() // answered when all stand
