@@ -43,9 +43,9 @@ var scriptNames = map[string]bool{
 	".pre-deinstall": true, ".post-deinstall": true, ".trigger": true,
 }
 
-// ReadArchive reads a package file that is not tied to an index: its signature
-// must be by one of keys (nil: is not checked) and its data segment must be the
-// one that its control segment names.
+// ReadArchive reads a package file that is not tied to an index: if it is
+// signed, then by one of keys (nil: is not checked), and its data segment must
+// be the one that its control segment names.
 func ReadArchive(data []byte, keys *Keys) (*Archive, error) {
 	if isADB(data) {
 		return nil, ErrADB

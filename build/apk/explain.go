@@ -79,23 +79,33 @@ func (s *solver) explain() error {
 			}
 			switch kind {
 			case failTag:
+				told[f.need.on] = true
 				add(fmt.Sprintf("%s is asked for from repository @%s, and there is none of that name", f.need.Dep, f.need.Tag))
 			case failNone:
 				told[f.name] = true
 				add(s.noOffer(f.name))
 			case failBroken:
-				told[f.pkg.name] = true
-				add(s.broken(f.pkg))
+				if f.pkg.why.kind != whyNeeds {
+					told[f.pkg.name] = true
+					add(s.broken(f.pkg))
+				}
 			case failBoth:
-				line := fmt.Sprintf("%s and %s both provide %s", f.pkg.ID(), idOf(f.other), f.name.s)
-				add(line + askers([]ask{{by: f.pkg}}, nil) + askers([]ask{{by: f.other}}, nil))
+				add(fmt.Sprintf("%s (for %s) and %s (for %s) both provide %s",
+					f.pkg.ID(), s.wanter(f.pkg), idOf(f.other), s.wanter(f.other), f.name.s))
 			case failNeed:
-				if told[f.need.on] {
+				c := f.need.on.chosen.pkg
+				if told[f.need.on] || c != nil && told[c.name] {
 					continue
 				}
 				told[f.need.on] = true
 				add(s.unmet(f))
 			}
+		}
+	}
+	// Who merely needs what is broken says nothing new, unless nobody else spoke.
+	for _, f := range s.failures {
+		if f.kind == failBroken && len(e.Reasons) == 0 {
+			add(s.broken(f.pkg))
 		}
 	}
 	return e
@@ -157,7 +167,18 @@ func (c *choice) askedBy() *ask {
 	return found
 }
 
-// askers lists who wants what, in brackets for the end of a line.
+// wanter names who wants a package.
+func (s *solver) wanter(c *choice) string {
+	if c == nil {
+		return "nobody"
+	}
+	if a := c.askedBy(); a != nil {
+		return asker(a.by)
+	}
+	return "its install_if"
+}
+
+// askers lists who wants what, for the end of a line.
 func askers(asks []ask, only func(ask) bool) string {
 	var parts []string
 	for _, a := range asks {
@@ -165,7 +186,7 @@ func askers(asks []ask, only func(ask) bool) string {
 			continue
 		}
 		who := asker(a.by)
-		if a.dep != nil && (a.dep.Op != Any || a.dep.Conflict) {
+		if a.dep.Op != Any {
 			who += fmt.Sprintf(" as %s", a.dep)
 		}
 		if !slices.Contains(parts, who) {
@@ -175,8 +196,8 @@ func askers(asks []ask, only func(ask) bool) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	if len(parts) > 4 {
-		parts = append(parts[:4], fmt.Sprintf("%d more", len(parts)-4))
+	if len(parts) > 2 {
+		parts = append(parts[:2], fmt.Sprintf("%d more", len(parts)-2))
 	}
 	return "; wanted by " + strings.Join(parts, " and by ")
 }
@@ -200,7 +221,11 @@ func (s *solver) broken(c *choice) string {
 	} else {
 		line += c.ruledOut()
 	}
-	return line + askers(c.name.asked, func(a ask) bool { return a.dep != nil && !a.dep.Conflict })
+	asked := slices.Clone(c.name.asked)
+	for _, p := range c.gifts {
+		asked = append(asked, p.name.asked...)
+	}
+	return line + askers(asked, func(a ask) bool { return !a.dep.Conflict && a != c.why.ask })
 }
 
 func (s *solver) unmet(f failure) string {

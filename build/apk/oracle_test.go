@@ -16,7 +16,7 @@ import (
 	"hoopy/build/apk/oracle"
 )
 
-var worlds = flag.Int("worlds", 40, "how many random worlds to solve beside the real apk")
+var worlds = flag.Int("worlds", 15, "how many random worlds to solve beside the real apk")
 
 var installing = regexp.MustCompile(`(?m)^\(\d+/\d+\) Installing (\S+) \((\S+)\)`)
 

@@ -66,6 +66,7 @@ func TestSolve(t *testing.T) {
 		{name: "install_if, refused", world: "a !b", main: "a 1\nb 1 i:a", want: "a-1"},
 		{name: "conflict makes the other provider", world: "a !b", main: "a 1 D:v\nb 1 p:v=2\nc 1 p:v=1", want: "c-1 a-1"},
 		{name: "conflict", world: "a b", main: "a 1 D:!b\nb 1", fails: "b"},
+		{name: "refused deep down", world: "a !c", main: "a 1 D:b\nb 1 D:so:c\nc 1 p:so:c=1", fails: "c-1 cannot be used (the list of packages asks for !c); wanted by b-1, for a-1 (for the list of packages)"},
 		{name: "missing", world: "a", main: "a 1 D:b", fails: "b: no repository has it; wanted by a-1 (for the list of packages)"},
 		{name: "missing far down", world: "a", main: "a 1 D:b\nb 1 D:c>2\nc 1", fails: "c>2"},
 		{name: "same name twice", world: "a b", main: "a 1 p:v=1\nb 1 p:v=1", fails: "v"},

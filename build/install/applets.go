@@ -456,3 +456,43 @@ func cat(v *invocation) error {
 	}
 	return nil
 }
+
+// addShell puts shells into etc/shells, as add-shell of busybox.
+func addShell(v *invocation) error {
+	t := v.script.in.t
+	old, err := t.ReadFile("etc/shells")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	text := string(old)
+	for _, shell := range v.args {
+		if !strings.Contains("\n"+text, "\n"+shell+"\n") {
+			text += shell + "\n"
+		}
+	}
+	e, err := t.WriteFile("etc/shells", []byte(text), 0o644)
+	if err == nil && e.MTime == 0 {
+		e.MTime = v.l.BuildTime
+	}
+	return err
+}
+
+// touch makes files that are not there; times are never those of the build.
+func touch(v *invocation) error {
+	_, args, err := flags(v.args, "c")
+	if err != nil {
+		return err
+	}
+	t := v.script.in.t
+	for _, name := range args {
+		if _, err := t.Stat(v.at(name)); err == nil {
+			continue
+		}
+		e, err := t.WriteFile(v.at(name), nil, 0o644)
+		if err != nil {
+			return err
+		}
+		e.MTime = v.l.BuildTime
+	}
+	return nil
+}

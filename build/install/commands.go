@@ -51,6 +51,8 @@ func noSuchUse(format string, a ...any) error { return &unsupported{fmt.Sprintf(
 // what busybox's do, as far as package scripts use them.
 func commandOf(name string) func(*invocation) error {
 	switch name {
+	case "add-shell":
+		return addShell
 	case "addgroup":
 		return addgroup
 	case "adduser":
@@ -78,6 +80,8 @@ func commandOf(name string) func(*invocation) error {
 		return rm
 	case "sed":
 		return sed
+	case "touch":
+		return touch
 	case "update-ca-certificates":
 		return updateCACertificates
 	case lookupPrefix + "command", lookupPrefix + "type", lookupPrefix + "hash":

@@ -53,6 +53,8 @@ func TestScripts(t *testing.T) {
 		{"exec ends it", "echo a > /out; exec /bin/busybox mkdir /x; echo b > /out", "a\n"},
 		{"mkdir -p and rm", "mkdir -p /a/b/c; rm -r /a/b; [ -d /a ] && [ ! -e /a/b ] && echo ok > /out", "ok\n"},
 		{"&> as bash", "mkdir /none/x &>/dev/null; echo $? > /out", "1\n"},
+		{"add-shell", "add-shell /bin/a /bin/b; add-shell /bin/a; cat /etc/shells > /out", "/bin/a\n/bin/b\n"},
+		{"touch", "touch /a /etc/passwd; [ -f /a ] && [ -s /etc/passwd ] && echo ok > /out", "ok\n"},
 		{"sed -i", "echo 'CLOUD=x' > /out; sed -i -e 's/^#\\?CLOUD=.*/CLOUD=y/' /out", "CLOUD=y\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
