@@ -163,8 +163,13 @@ func (a *Arm) run() {
 }
 
 // turn takes what is queued, then what the descriptors say.
-func (a *Arm) turn() bool {
-	defer a.recovered()
+func (a *Arm) turn() (more bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.panicked(v)
+			more = true
+		}
+	}()
 	a.mu.Lock()
 	queue := a.queue
 	a.queue = nil
@@ -185,19 +190,20 @@ func (a *Arm) turn() bool {
 }
 
 func (a *Arm) guard(f func()) {
-	defer a.recovered()
+	defer func() {
+		if v := recover(); v != nil {
+			a.panicked(v)
+		}
+	}()
 	f()
 }
 
-func (a *Arm) recovered() {
-	v := recover()
-	switch {
-	case v == nil:
-	case a.cfg.Fault != nil:
+func (a *Arm) panicked(v any) {
+	if a.cfg.Fault != nil {
 		a.cfg.Fault(v, debug.Stack())
-	default:
-		a.cfg.Log(fmt.Sprintf("process: panic: %v\n%s", v, debug.Stack()))
+		return
 	}
+	a.cfg.Log(fmt.Sprintf("process: panic: %v\n%s", v, debug.Stack()))
 }
 
 // due is how long nothing polled is due; negative: for ever.

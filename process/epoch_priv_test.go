@@ -4,7 +4,9 @@ package process
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -143,4 +145,37 @@ func TestCorruptRing(t *testing.T) {
 	b.line("a", "tick")
 	b.do(unit.Kill, u, id)
 	b.expect("signal 9", "empty")
+}
+
+// TestPanicIsSaid: a panic costs the step that it happened in.
+func TestPanicIsSaid(t *testing.T) {
+	b := newBench(t)
+	said := make(chan string, 9)
+	b.arm.post(func() { b.arm.cfg.Log = func(s string) { said <- s } })
+	b.arm.post(func() { panic("queued") })
+	b.arm.post(func() {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			t.Error(err)
+		}
+		if err := b.arm.set.Add(p[0], pollIn, func() { panic("watched") }); err != nil {
+			t.Error(err)
+		}
+		unix.Close(p[1])
+	})
+	for _, want := range []string{"process: panic: queued", "process: panic: watched"} {
+		select {
+		case s := <-said:
+			if !strings.HasPrefix(s, want) {
+				t.Errorf("%q, not %q", s, want)
+			}
+		case <-time.After(bound):
+			t.Fatalf("no %q", want)
+		}
+	}
+	b.start(shell("after", "exit 0"))
+	b.expect("spawned", "ready", "exit 0", "empty")
+	if len(said) != 0 {
+		t.Error(<-said)
+	}
 }

@@ -252,8 +252,13 @@ func (k *Keeper) send(p keeper.Packet, fds ...int) {
 	}
 }
 
-// pump sends what is queued and ends when that is all.
+// pump sends what is queued and ends when that is all. A panic ends the line.
 func (k *Keeper) pump() {
+	defer func() {
+		if recover() != nil {
+			k.file.Close()
+		}
+	}()
 	for {
 		k.mu.Lock()
 		if len(k.queue) == 0 || k.dead {

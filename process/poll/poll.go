@@ -83,7 +83,8 @@ func (s *Set) awake() {
 }
 
 // Wait waits for events, at most for d (for ever when d is negative), and makes
-// the calls that they ask for, at most 64.
+// the calls that they ask for, at most 64. A call that panics costs its
+// descriptor the place in the set, and the panic goes on.
 func (s *Set) Wait(d time.Duration) error {
 	ms := -1
 	if d >= 0 {
@@ -98,10 +99,23 @@ func (s *Set) Wait(d time.Duration) error {
 		call := s.calls[int(s.events[i].Fd)]
 		s.mu.Unlock()
 		if call != nil {
-			call()
+			s.call(int(s.events[i].Fd), call)
 		}
 	}
 	return err
+}
+
+// call makes one call. A descriptor whose call panics is forgotten, or it would
+// panic in every turn from now on.
+func (s *Set) call(fd int, call func()) {
+	done := false
+	defer func() {
+		if !done {
+			s.Del(fd)
+		}
+	}()
+	call()
+	done = true
 }
 
 // Close gives the set's own descriptors back; those that were added stay open.

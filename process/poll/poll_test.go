@@ -42,4 +42,17 @@ func TestSet(t *testing.T) {
 	s.Del(p[0])
 	s.Del(p[0])
 	wait(0, 2)
+
+	if err := s.Add(p[0], In, func() { panic("once") }); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		s.Wait(-1)
+	}()
+	wait(0, 2)
 }

@@ -99,6 +99,8 @@ type Ring struct {
 
 	hintSeq, hintPos uint64 // where a follower left off
 	watch            map[chan struct{}]struct{}
+
+	testOnlyStep func() // called between the stores that a death can come between
 }
 
 // Create makes an empty ring of size bytes of records and returns it with its
@@ -279,6 +281,7 @@ func (r *Ring) take(from, to int, stamp uint64) error {
 		return ErrFenced
 	}
 	clear(r.stage[:from])
+	r.step()
 	if !r.publish(0) {
 		return ErrFenced
 	}
@@ -301,6 +304,7 @@ func (r *Ring) put(b []byte, flags uint32, stamp uint64) {
 		r.tail += old.size()
 	}
 	word(r.mem, offTail).Store(r.tail)
+	r.step()
 	var h [recordSize]byte
 	binary.LittleEndian.PutUint32(h[0:], rec.length)
 	binary.LittleEndian.PutUint32(h[4:], rec.flags)
@@ -309,6 +313,7 @@ func (r *Ring) put(b []byte, flags uint32, stamp uint64) {
 	r.write(r.head, h[:])
 	r.write(r.head+recordSize, b)
 	r.head += need
+	r.step()
 	r.open = flags&flagMore != 0
 	if r.open {
 		r.partial += len(b)
@@ -327,7 +332,14 @@ func (r *Ring) publish(spent int) bool {
 		return false
 	}
 	r.published = next
+	r.step()
 	return true
+}
+
+func (r *Ring) step() {
+	if r.testOnlyStep != nil {
+		r.testOnlyStep()
+	}
 }
 
 func (r *Ring) isFenced() bool {

@@ -1,0 +1,80 @@
+package ring
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// TestDeathAnywhere takes a picture of the memory between any two stores of the
+// writer, and in the middle of the zeroing, and has each taken over: what was
+// read must be there, once.
+func TestDeathAnywhere(t *testing.T) {
+	r, _, rd, wr := pipes(t, 2*sizeMin)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	// No line is so long that it is cut, so that the lines joined with newlines
+	// are what was fed, but for the oldest that were dropped to make room.
+	var fed strings.Builder
+	deaths := 0
+	take := func(what string, mem []byte, want string) {
+		deaths++
+		again, err := view(mem, 2)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		lines := again.Lines(1 << 20)
+		var got strings.Builder
+		for _, l := range lines {
+			got.WriteString(l.Text)
+			if !l.Open {
+				got.WriteByte('\n')
+			}
+		}
+		if g := got.String(); !strings.HasSuffix(want, g) || len(g) < min(len(want), 20000) {
+			t.Fatalf("%s: %d bytes were read, %d are there: …%q, not …%q", what, len(want), len(g), tail(g), tail(want))
+		}
+		if k := len(lines); k > 0 && lines[k-1].Seq != uint64(strings.Count(want, "\n"))+b2u(lines[k-1].Open) {
+			t.Fatalf("%s: last is line %d of %d", what, lines[k-1].Seq, strings.Count(want, "\n"))
+		}
+	}
+	r.testOnlyStep = func() {
+		step := fmt.Sprintf("%d bytes fed, published %x", fed.Len(), word(r.mem, offPublished).Load())
+		take(step, picture(r.mem), fed.String())
+		if spent := int(r.published & 0xffff); spent > 0 {
+			half := picture(r.mem)
+			clear(half[headerSize : headerSize+spent/2])
+			take(step+", half zeroed", half, fed.String())
+		}
+	}
+	for range 60 {
+		var b strings.Builder
+		for n := rnd.IntN(12); n >= 0; n-- {
+			b.WriteString(strings.Repeat(string(rune('a'+rnd.IntN(26))), rnd.IntN(1+rnd.IntN(2000))))
+			if n > 0 || rnd.IntN(2) == 0 {
+				b.WriteByte('\n')
+			}
+		}
+		fed.WriteString(b.String())
+		feed(t, r, rd, wr, b.String())
+	}
+	t.Logf("%d deaths", deaths)
+}
+
+func tail(s string) string { return s[max(0, len(s)-80):] }
+
+func b2u(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// picture is an aligned copy.
+func picture(mem []byte) []byte {
+	words := make([]uint64, len(mem)/8)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(mem))
+	copy(b, mem)
+	return b
+}
