@@ -119,6 +119,18 @@ func (v *VM) Run(command string) (out string, exit int) {
 	}
 }
 
+// Start begins a command and does not wait for it.
+func (v *VM) Start(command string) {
+	v.t.Helper()
+	session, err := v.Client().NewSession()
+	if err == nil {
+		err = session.Start(command)
+	}
+	if err != nil {
+		v.Fatalf("%q: %v", command, err)
+	}
+}
+
 // Must is Run for commands that have to succeed; it returns the output without
 // the space around it.
 func (v *VM) Must(command string) string {

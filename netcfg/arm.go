@@ -24,6 +24,10 @@ type Config struct {
 	Emit func(unit.Event)
 	// Log takes a line about what deserves one; nil: nobody does.
 	Log func(line string)
+	// Fault is told of a panic. The process is expected to end: the next epoch
+	// adopts the links, while this one may have lost count of them. nil: the
+	// panic is logged and costs the link that it came from.
+	Fault func(what any, stack []byte)
 	// Load loads a kernel module: af_packet and ipv6, in this order, once. It
 	// may take its time; DHCP waits for the first at most loadTimeout. nil:
 	// the kernel has both.
@@ -167,11 +171,20 @@ func (a *Arm) work(what string, f func()) {
 	a.workers.Go(func() {
 		defer func() {
 			if r := recover(); r != nil {
-				a.logf("%s: panic: %v\n%s", what, r, debug.Stack())
+				a.panicked(what, r)
 			}
 		}()
 		f()
 	})
+}
+
+// panicked is called in the deferred function that recovered what.
+func (a *Arm) panicked(where string, what any) {
+	if a.cfg.Fault != nil {
+		a.cfg.Fault(what, debug.Stack())
+		return
+	}
+	a.logf("%s: panic: %v\n%s", where, what, debug.Stack())
 }
 
 // watching listens for changes, for ever: a broken socket is opened anew.
@@ -208,7 +221,7 @@ func (a *Arm) load() {
 func (a *Arm) loadOne(module string) {
 	defer func() {
 		if r := recover(); r != nil {
-			a.logf("module %s: panic: %v", module, r)
+			a.panicked("module "+module, r)
 		}
 	}()
 	if err := a.cfg.Load(module); err != nil {

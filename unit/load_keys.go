@@ -79,7 +79,7 @@ var MachineKeys = []schema.Key{
 	{Name: "modules", Type: schema.List, Check: checkModule, Example: `["tun"]`,
 		Doc: "Kernel modules to load at boot that no device asks for."},
 	{Name: "link", Type: schema.Tables,
-		Doc: "A network interface. Its unit is `link:NAME`. All links are essential.",
+		Doc: "A network interface. Its unit is `link:NAME`.",
 		Keys: []schema.Key{
 			{Name: "name", Type: schema.String, Required: true, Example: `"lan"`, Check: checkName,
 				Doc: "What the unit is called; the kernel's name of the interface stays."},
@@ -95,6 +95,8 @@ var MachineKeys = []schema.Key{
 				}},
 			{Name: "dhcp4", Type: schema.Bool, Default: "`true`",
 				Doc: "Ask for an IPv4 address with DHCP."},
+			{Name: "essential", Type: schema.Bool, Default: "`true`",
+				Doc: "The milestone `network` is reached when an essential link has an address; in safe mode only essential links are used."},
 		}},
 }
 

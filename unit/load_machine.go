@@ -10,7 +10,7 @@ import (
 
 // FallbackLink is the link of a machine whose init.toml is missing or says
 // nothing usable: DHCP on a wired interface.
-var FallbackLink = LinkConfig{Name: "wired", MatchName: "e*", DHCP4: true}
+var FallbackLink = LinkConfig{Name: "wired", MatchName: "e*", DHCP4: true, Essential: true}
 
 var milestones = []string{Boot, Devices, Network, Online}
 
@@ -27,7 +27,7 @@ func (c *Config) machine(file, text string) error {
 	c.Machine.Modules = doc.List("modules")
 	seen := map[string]bool{}
 	for _, l := range doc.Tables("link") {
-		link := LinkConfig{Name: l.String("name"), DHCP4: l.Bool("dhcp4", true)}
+		link := LinkConfig{Name: l.String("name"), DHCP4: l.Bool("dhcp4", true), Essential: l.Bool("essential", true)}
 		match := l.Table("match")
 		link.MatchName, link.MatchDriver = match.String("name"), match.String("driver")
 		if mac := match.String("mac"); mac != "" {
@@ -83,7 +83,7 @@ func Builtin(m *Machine) []*Unit {
 		l := &m.Links[i]
 		units = append(units, &Unit{
 			Name: LinkUnit(l.Name), Kind: Link, Description: "network interface " + l.Name,
-			Essential: true, ReadyBy: ByArm, Restart: Always,
+			Essential: l.Essential, ReadyBy: ByArm, Restart: Always,
 			StartTimeout: LeaseTimeout, StopTimeout: DefaultStopTimeout, Link: l,
 		})
 	}

@@ -180,6 +180,7 @@ type LinkConfig struct {
 	// MatchDriver the name of the kernel's driver (virtio_net).
 	MatchName, MatchMAC, MatchDriver string
 	DHCP4                            bool
+	Essential                        bool // see Unit.Essential
 }
 
 // Machine is init.toml.

@@ -42,7 +42,7 @@ func (s *sayer) say(a unit.Action) {
 			text += fmt.Sprintf(", again in %.1f s", a.At.Sub(s.now()).Seconds())
 		}
 		if line := s.last(name); line != "" && !strings.Contains(text, line) {
-			text += ": " + line
+			text += "; it said last: " + line
 		}
 	case unit.Skipped:
 		level = kmsg.Debug

@@ -123,10 +123,7 @@ func (m *machine) run() error {
 			}
 		},
 		Say: func(a unit.Action) { sayer.say(a); m.said(a) },
-		End: func(how unit.How, who string, now bool) {
-			m.log.Final(how.String(), ": asked by ", who)
-			m.keeper.End(how, now, who)
-		},
+		End:   func(how unit.How, who string, now bool) { m.keeper.End(how, now, who) },
 		Now:   bootTime,
 		Fault: m.fault,
 	})
@@ -270,7 +267,7 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	}
 	m.devices = newDeviceSource(m, config.Machine.Modules)
 	m.net = netcfg.New(netcfg.Config{
-		Emit: m.emit("netcfg"), Log: m.note, Hostname: config.Machine.Hostname, Links: links,
+		Emit: m.emit("netcfg"), Log: m.note, Fault: m.fault, Hostname: config.Machine.Hostname, Links: links,
 		Load: m.devices.load,
 		Online: func(online bool) {
 			if online {
@@ -279,6 +276,9 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 		},
 	})
 	m.loop.Arms[unit.Service], m.loop.Arms[unit.Task], m.loop.Arms[unit.Link] = m.procs, m.procs, m.net
+	if err := netcfg.Lo(); err != nil {
+		m.log.Say(kmsg.Error, err.Error())
+	}
 	m.own("keeper", func(context.Context) error { m.keeper.Serve(); return nil })
 	m.own("netcfg", m.net.Run)
 	m.buttons = acpi.New(acpi.Config{Press: func() {
