@@ -48,13 +48,12 @@ func pid1(args []string) {
 	shared, cgroup := args[0], args[1]
 	runtime.LockOSThread()
 	must("private", unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""))
-	root := filepath.Join(shared, "root")
-	must("mkdir", os.Mkdir(root, 0o755))
-	must("tmpfs", unix.Mount("test", root, "tmpfs", 0, "mode=755"))
+	// The keeper moves its root once more and leaves mounts below it behind, so
+	// what is shared is a directory of the root itself.
+	root := shared
+	must("bind", unix.Mount(root, root, "", unix.MS_BIND, ""))
 	must("move", os.WriteFile(cgroup+"/cgroup.procs", []byte("0"), 0))
 	must("unshare", unix.Unshare(unix.CLONE_NEWCGROUP))
-	must("mkdir", os.MkdirAll(root+"/test", 0o755))
-	must("bind", unix.Mount(shared, root+"/test", "", unix.MS_BIND, ""))
 	self, err := os.ReadFile("/proc/self/exe")
 	must("read self", err)
 	must("copy self", os.WriteFile(root+"/init", self, 0o755))
@@ -150,8 +149,12 @@ func TestRealKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
+	test := filepath.Join(dir, "test")
+	if err := os.Mkdir(test, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range []string{"console", "kmsg"} {
-		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(test, f), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,14 +166,14 @@ func TestRealKeeper(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	var result []byte
-	for end := time.Now().Add(3 * bound); result == nil && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-		result, _ = os.ReadFile(filepath.Join(dir, "result"))
+	select {
+	case <-ended:
+	case <-time.After(3 * bound):
+		cmd.Process.Kill()
+		<-ended
 	}
-	cmd.Process.Kill()
-	<-ended
-	console, _ := os.ReadFile(filepath.Join(dir, "console"))
+	result, _ := os.ReadFile(filepath.Join(test, "result"))
+	console, _ := os.ReadFile(filepath.Join(test, "console"))
 	t.Logf("%d lines on the console", strings.Count(string(console), "\n"))
 	want := fmt.Sprintf("exit 7\nempty\nrun %x\n0 lost of %d", unit.Run(1)<<32|1, countedLines)
 	got := strings.TrimPrefix(string(result), "spawned\nready\n")
