@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 
 	"hoopy/build/tree"
@@ -239,13 +238,4 @@ func bitsOf(mode fs.FileMode) int64 {
 		m |= 0o1000
 	}
 	return m
-}
-
-// parents lists the directories above name, outermost first.
-func parents(name string) []string {
-	var out []string
-	for d := path.Dir(name); d != "."; d = path.Dir(d) {
-		out = append([]string{d}, out...)
-	}
-	return out
 }

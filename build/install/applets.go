@@ -2,7 +2,6 @@ package install
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"strconv"
@@ -397,8 +396,8 @@ func readlink(v *invocation) error {
 	if !has(set, 'n') {
 		out += "\n"
 	}
-	_, err = io.WriteString(v.out, out)
-	return err
+	v.out.WriteString(out)
+	return nil
 }
 
 func rm(v *invocation) error {
@@ -435,12 +434,11 @@ func cat(v *invocation) error {
 	}
 	for _, name := range args {
 		if name == "-" {
-			if v.in == nil {
-				continue
-			}
-			if _, err := io.Copy(v.out, io.LimitReader(v.in, maxWritten)); err != nil {
+			data, err := v.stdin()
+			if err != nil {
 				return err
 			}
+			v.out.Write(data)
 			continue
 		}
 		data, err := v.script.in.t.ReadFile(v.at(name))
@@ -450,9 +448,7 @@ func cat(v *invocation) error {
 		if err != nil {
 			return err
 		}
-		if _, err := v.out.Write(data); err != nil {
-			return err
-		}
+		v.out.Write(data)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,17 @@ type invocation struct {
 	name string
 	args []string // without the name
 	in   io.Reader
-	out  io.Writer
+	out  bytes.Buffer // standard output, passed on when the command is through
+}
+
+// stdin reads standard input to its end.
+func (v *invocation) stdin() ([]byte, error) {
+	if v.in == nil {
+		return nil, nil
+	}
+	v.script.in.mu.Unlock()
+	defer v.script.in.mu.Lock()
+	return io.ReadAll(io.LimitReader(v.in, maxWritten))
 }
 
 // failure is a command that fails in the ordinary way: a message for standard
@@ -39,13 +50,11 @@ func (f *failure) Error() string { return f.text }
 
 func failed(format string, a ...any) error { return &failure{1, fmt.Sprintf(format, a...)} }
 
-// unsupported is a use of a command that we do not have: like an unknown
+// noSuchUse is about a use of a command that we do not have: like an unknown
 // command, it ends the build.
-type unsupported struct{ text string }
-
-func (u *unsupported) Error() string { return u.text }
-
-func noSuchUse(format string, a ...any) error { return &unsupported{fmt.Sprintf(format, a...)} }
+func noSuchUse(format string, a ...any) error {
+	return fmt.Errorf("not supported in package scripts: "+format, a...)
+}
 
 // commandOf gives our version of a command; nil where there is none. They do
 // what busybox's do, as far as package scripts use them.
@@ -97,27 +106,30 @@ func (s *script) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
 	name := args[0]
 	run := commandOf(path.Base(name))
-	if strings.HasPrefix(name, lookupPrefix) {
-		// a builtin that call rewrote
-	} else if _, found := s.which(name, hc.Dir); !found {
-		if run == nil || strings.Contains(name, "/") {
-			fmt.Fprintf(hc.Stderr, "%s: not found\n", name)
-			return interp.ExitStatus(127)
+	v := &invocation{script: s, ctx: ctx, name: path.Base(name), args: args[1:], in: hc.Stdin}
+	err := func() error {
+		s.in.mu.Lock()
+		defer s.in.mu.Unlock()
+		if !strings.HasPrefix(name, lookupPrefix) { // else a builtin that call rewrote
+			_, found := s.which(name, hc.Dir)
+			if !found && (run == nil || strings.Contains(name, "/")) {
+				return &failure{127, "not found"}
+			}
 		}
+		if run == nil {
+			return ErrUnknownCommand
+		}
+		return run(v)
+	}()
+	if _, werr := hc.Stdout.Write(v.out.Bytes()); err == nil {
+		err = werr
 	}
-	if run == nil {
-		return &ScriptError{Package: s.l.id(), Script: s.name, Command: strings.Join(args, " "), Err: ErrUnknownCommand}
-	}
-	err := run(&invocation{script: s, ctx: ctx, name: path.Base(name), args: args[1:], in: hc.Stdin, out: hc.Stdout})
 	var f *failure
 	var used *inUse
-	var un *unsupported
 	var pe *fs.PathError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &un):
-		return &ScriptError{Package: s.l.id(), Script: s.name, Command: strings.Join(args, " "), Err: un}
 	case errors.As(err, &f):
 		if f.text != "" {
 			fmt.Fprintf(hc.Stderr, "%s: %s\n", path.Base(name), f.text)
@@ -155,10 +167,6 @@ func lookup(v *invocation) error {
 	args := v.args
 	if v.name == lookupPrefix+"command" {
 		if len(args) == 0 || args[0] != "-v" && args[0] != "-V" {
-			if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-				// "command foo" is foo
-				return v.exec(v.ctx, args)
-			}
 			return noSuchUse("only command -v is supported")
 		}
 		args = args[1:]
@@ -168,9 +176,9 @@ func lookup(v *invocation) error {
 		p, ok := v.which(a, "/")
 		switch {
 		case ok:
-			fmt.Fprintln(v.out, p)
+			fmt.Fprintln(&v.out, p)
 		case interp.IsBuiltin(a):
-			fmt.Fprintln(v.out, a)
+			fmt.Fprintln(&v.out, a)
 		default:
 			status = &failure{status: 127}
 		}
@@ -194,9 +202,8 @@ func busybox(v *invocation) error {
 	if run == nil || strings.HasPrefix(v.args[0], lookupPrefix) {
 		return noSuchUse("no command %q", v.args[0])
 	}
-	sub := *v
-	sub.name, sub.args = v.args[0], v.args[1:]
-	return run(&sub)
+	v.name, v.args = v.args[0], v.args[1:]
+	return run(v)
 }
 
 // installLinks makes the links of a busybox for all names of its list that are

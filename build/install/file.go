@@ -31,6 +31,8 @@ func (s *script) open(ctx context.Context, name string, flag int, perm os.FileMo
 	if isDevice(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("no such device while packages are laid")}
 	}
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
 	return s.in.open(name, flag, perm, s.l.BuildTime)
 }
 
@@ -103,6 +105,8 @@ func (w *written) Write(p []byte) (int, error) {
 }
 
 func (w *written) Close() error {
+	w.in.mu.Lock()
+	defer w.in.mu.Unlock()
 	_, err := w.in.t.WriteFile(w.name, w.data, 0o644)
 	return err
 }

@@ -37,6 +37,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
 	"hoopy/build/apk"
@@ -118,6 +119,9 @@ type laid struct {
 func (l *laid) id() string { return l.Name + "-" + l.Version }
 
 type installer struct {
+	// mu guards all of this while a script runs, for both sides of a pipe run
+	// at once. It is never held while reading from or writing to a pipe.
+	mu     sync.Mutex
 	t      *tree.Tree
 	o      Options
 	report *Report

@@ -1,9 +1,13 @@
 package install
 
 import (
+	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"hoopy/build/apk"
 	"hoopy/build/apk/oracle"
@@ -69,5 +73,33 @@ func BenchmarkInstall75(b *testing.B) {
 		if err := Install(b.Context(), tree.New(), pkgs, cache, Options{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestSameTwice: nothing of the day, the scheduler or map order may show.
+func TestSameTwice(t *testing.T) {
+	world := strings.Fields(bootWorld)
+	lines := func(tr *tree.Tree) []string {
+		var out []string
+		for e := range tr.Walk() {
+			if e.MTime == 0 && e.Path != "." {
+				t.Errorf("%s has no time", e.Path)
+			}
+			out = append(out, fmt.Sprintf("%s %v %d:%d %d %q %q %d:%d %d %s", e.Path, e.Mode, e.UID, e.GID, e.MTime, e.Link, e.Hard, e.Major, e.Minor, e.Size, e.Source))
+		}
+		for _, f := range []string{"etc/passwd", "etc/group", "etc/shadow"} {
+			data, err := tr.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, string(data))
+		}
+		return out
+	}
+	first := lines(installWorld(t, world, Options{}))
+	before := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(before)
+	if diff := cmp.Diff(first, lines(installWorld(t, world, Options{}))); diff != "" {
+		t.Errorf("two installs differ:\n%s", diff)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"mvdan.cc/sh/v3/expand"
@@ -120,7 +121,8 @@ func (s *script) run(ctx context.Context, text []byte, args []string) (err error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if status, ok := interp.IsExitStatus(err); ok {
+	var status interp.ExitStatus
+	if errors.As(err, &status) {
 		return fmt.Errorf("exit status %d", status)
 	}
 	return err
@@ -165,7 +167,8 @@ func inTree(ctx context.Context, name string) string {
 }
 
 func (s *script) stat(ctx context.Context, name string, follow bool) (fs.FileInfo, error) {
-	// not Clean: "a/.." must fail where a is no directory, Stat sees to that
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
 	var e *tree.Entry
 	var err error
 	if follow {
@@ -175,11 +178,11 @@ func (s *script) stat(ctx context.Context, name string, follow bool) (fs.FileInf
 	}
 	if err != nil {
 		if isDevice(inTree(ctx, name)) {
-			return info{&tree.Entry{Path: inTree(ctx, name), Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666}}, nil
+			return info{tree.Entry{Path: inTree(ctx, name), Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666}}, nil
 		}
 		return nil, err
 	}
-	return info{e}, nil
+	return info{*e}, nil
 }
 
 // access is what root may do: all but execute a file without any x bit.
@@ -195,28 +198,34 @@ func (s *script) access(ctx context.Context, name string, mode interp.AccessMode
 }
 
 func (s *script) readDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
 	list, err := s.in.t.ReadDir(inTree(ctx, name))
 	if err != nil {
 		return nil, err
 	}
 	out := make([]fs.DirEntry, len(list))
 	for i, e := range list {
-		out[i] = fs.FileInfoToDirEntry(info{e})
+		out[i] = fs.FileInfoToDirEntry(info{*e})
 	}
 	return out, nil
 }
 
 // call turns builtins that would look at the host's PATH into commands of ours.
-func (s *script) call(_ context.Context, args []string) ([]string, error) {
+func (s *script) call(ctx context.Context, args []string) ([]string, error) {
 	switch args[0] {
 	case "command", "type", "hash":
+		if len(args) > 1 && args[0] == "command" && !strings.HasPrefix(args[1], "-") {
+			// "command foo" is foo
+			return s.call(ctx, args[1:])
+		}
 		return append([]string{lookupPrefix + args[0]}, args[1:]...), nil
 	}
 	return args, nil
 }
 
-// info is an entry as the interpreter wants to see it.
-type info struct{ e *tree.Entry }
+// info is an entry, as it was, in the form that the interpreter wants.
+type info struct{ e tree.Entry }
 
 func (i info) Name() string       { return path.Base(i.e.Path) }
 func (i info) Size() int64        { return i.e.Size }
@@ -226,9 +235,14 @@ func (i info) IsDir() bool        { return i.e.Mode.IsDir() }
 func (i info) Sys() any           { return nil }
 
 // tail keeps the last of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
 
 func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.b = append(t.b, p...)
 	if over := len(t.b) - 500; over > 0 {
 		t.b = append(t.b[:0], t.b[over:]...)
@@ -236,4 +250,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string { return string(t.b) }
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}

@@ -15,7 +15,7 @@ import (
 // run lays base and a package with this .post-install.
 func run(t *testing.T, text string, o Options) (string, error) {
 	t.Helper()
-	tr, err := lay(t, o, base(), with(pack("p"), "post-install", text))
+	tr, err := lay(t, o, base(), with(pack("p", file("big", strings.Repeat("x", 300000), 0o644)), "post-install", text))
 	if err != nil {
 		return "", err
 	}
@@ -37,6 +37,9 @@ func TestScripts(t *testing.T) {
 		{"append", "echo a > /out; echo b >> /out", "a\nb\n"},
 		{"here document", "cat <<E > /out\nx $1\nE", "x 1-r0\n"},
 		{"pipe", "cat /etc/group | sed -n '/users/p' > /out", "users:x:100:\n"},
+		{"no standard input", "cat > /out; echo $? >> /out", "0\n"},
+		{"both sides of a pipe", "for i in 1 2 3 4 5 6 7 8; do cat /etc/passwd; cat /etc/group; done | while read l; do [ -e /etc/group ] && echo x >> /all; done; sed -n 48p /all > /out", "x\n"},
+		{"more than a pipe holds", "x=$(cat /big | cat | cat); echo ${#x} > /out", "300000\n"},
 		{"cd", "cd /etc && cat group | sed -n 1p > ../out", "root:x:0:root\n"},
 		{"cd back", "cd /etc; cd ..; echo $PWD > out", "/\n"},
 		{"command -v of the host", "command -v ls > /out || echo none >> /out", "none\n"},

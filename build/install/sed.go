@@ -2,7 +2,6 @@ package install
 
 import (
 	"bytes"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -82,15 +81,13 @@ func sed(v *invocation) error {
 		}
 		data = append(data, d...)
 	}
-	if len(files) == 0 && v.in != nil {
-		if data, err = io.ReadAll(io.LimitReader(v.in, maxWritten)); err != nil {
+	if len(files) == 0 {
+		if data, err = v.stdin(); err != nil {
 			return err
 		}
 	}
-	var out bytes.Buffer
-	runSed(&out, data, steps, quiet)
-	_, err = v.out.Write(out.Bytes())
-	return err
+	runSed(&v.out, data, steps, quiet)
+	return nil
 }
 
 // sedStep is one command of a script.
