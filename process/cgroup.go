@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,18 +54,25 @@ func parseRun(name string) (unit.Run, bool) {
 // groupOf is the directory of a unit, below the root of the hierarchy.
 func groupOf(name string) string { return "svc/" + groupName(name) }
 
-// prepareGroups makes ROOT/svc and asks for the controllers that limits need.
-// The strings say what there is not; the limits of a missing controller do not
-// hold, everything else works.
+// prepareGroups makes ROOT/svc and asks for the controllers that limits need,
+// where nobody has: each request waits for a grace period of the kernel. The
+// strings say what there is not; the limits of a missing controller do not hold,
+// everything else works.
 func prepareGroups(root string) (notes []string) {
-	if err := os.MkdirAll(filepath.Join(root, "svc"), 0o755); err != nil {
-		return []string{"cgroup: " + err.Error()}
+	services := filepath.Join(root, "svc")
+	if err := mkdir(services); err != nil {
+		return []string{err.Error()}
 	}
-	for _, dir := range []string{root, filepath.Join(root, "svc")} {
-		for _, c := range []string{"pids", "memory"} {
-			err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0)
-			if err != nil && dir == root {
-				notes = append(notes, fmt.Sprintf("cgroup: no controller %s, its limits do not hold: %v", c, cause(err)))
+	for _, c := range []string{"pids", "memory"} {
+		for _, dir := range []string{root, services} {
+			file := filepath.Join(dir, "cgroup.subtree_control")
+			b, _ := os.ReadFile(file) // unreadable: as if nothing were there
+			if slices.Contains(strings.Fields(string(b)), c) {
+				continue
+			}
+			if err := writeFile(file, "+"+c); err != nil {
+				notes = append(notes, fmt.Sprintf("no controller %s, its limits do not hold: %v", c, err))
+				break
 			}
 		}
 	}
@@ -141,7 +149,7 @@ func (l *leaf) close() {
 	unix.Close(l.dir)
 }
 
-// mkdir does not use os.Mkdir's error text twice and takes an existing one.
+// mkdir makes a cgroup, or takes the one that is there.
 func mkdir(path string) error {
 	if err := unix.Mkdir(path, 0o755); err != nil && err != unix.EEXIST {
 		return fmt.Errorf("cgroup %s: %w", path, err)
@@ -160,13 +168,4 @@ func writeFile(path, value string) error {
 		return fmt.Errorf("cgroup %s: write %q: %w", path, value, err)
 	}
 	return nil
-}
-
-// cause is the innermost error of a path error.
-func cause(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -104,7 +104,7 @@ func (b *bench) begin() {
 	b.conn, b.events = conn, events
 	b.arm, err = New(Config{Keeper: conn, Emit: func(ev unit.Event) { events <- ev }, Table: b.table, Epoch: b.epoch,
 		CgroupRoot: b.root, RunDir: b.run, Log: func(s string) {
-			if !strings.HasPrefix(s, "cgroup: no controller") {
+			if !strings.HasPrefix(s, "no controller") {
 				b.t.Log(s)
 			}
 			if strings.Contains(s, "panic") {

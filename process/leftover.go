@@ -89,6 +89,7 @@ func (a *Arm) takeLeaves() {
 		if err != nil {
 			continue // it went meanwhile
 		}
+		l.populated() // a fresh descriptor has an event, which this quiets
 		left := &leftover{leaf: l, retryAt: time.Now().Add(sweepEvery)}
 		a.left[path] = left
 		if err := a.set.Add(l.events, pollPri, func() { a.sweep(left) }); err != nil {
