@@ -41,9 +41,6 @@ type Config struct {
 	// Stack is debug.Stack, for the words after a panic. Nil: none.
 	Stack func() []byte
 
-	// KeepRoot leaves / as it is. Otherwise a root on ramfs or tmpfs, which is
-	// what an initramfs is unpacked to, is made one that pivot_root(2) accepts.
-	KeepRoot bool
 	// Log says where lines go; its filters are set from the command line.
 	Log kmsg.Options
 	// Reboot ends the machine: unix.Reboot with a LINUX_REBOOT_CMD_ number.

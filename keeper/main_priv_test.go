@@ -83,7 +83,6 @@ func keep(config string) {
 	must("reboot", err)
 	cfg.Self, cfg.Version, cfg.Watchdog = "/init", "test", "-"
 	cfg.Log.Console, cfg.Log.Kmsg = "/test/console", "/test/kmsg"
-	cfg.KeepRoot = true // /test is mounted below it
 	cfg.Procs = runtime.GOMAXPROCS
 	cfg.StopGC = func() { debug.SetGCPercent(-1) }
 	cfg.Stack = debug.Stack

@@ -9,8 +9,8 @@ import (
 // moveRoot gives the machine a root that pivot_root(2) accepts: the kernel's
 // own rootfs has no parent and cannot be pivoted away from, which breaks
 // containers. / is bound to a directory, that mount moved over /, and the
-// process moved into it; nothing is copied. Done only where / is that rootfs,
-// and before anything else is mounted.
+// process moved into it; nothing is copied. It comes before anything else is
+// mounted; what somebody has mounted already comes along.
 func moveRoot(log *kmsg.Log) {
 	if !onRootfs() {
 		return
@@ -22,7 +22,7 @@ func moveRoot(log *kmsg.Log) {
 		name string
 		do   func() error
 	}{
-		{"bind /", func() error { return unix.Mount("/", dir, "", unix.MS_BIND, "") }},
+		{"bind /", func() error { return unix.Mount("/", dir, "", unix.MS_BIND|unix.MS_REC, "") }},
 		{"chdir", func() error { return unix.Chdir(dir) }},
 		{"move", func() error { return unix.Mount(".", "/", "", unix.MS_MOVE, "") }},
 		{"chroot", func() error { return unix.Chroot(".") }},

@@ -133,9 +133,7 @@ func (k *keeper) start() {
 	unix.Umask(0o022)
 	// Whatever happens on the way, the supervisor is answered in the end.
 	defer func() { k.mounted = true }()
-	if !k.cfg.KeepRoot {
-		moveRoot(k.log)
-	}
+	moveRoot(k.log)
 	mount(mountTable[:firstMounts], k.log)
 	k.readCmdline()
 	k.log.Reopen()
