@@ -5,7 +5,6 @@ package keeper
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -182,6 +181,7 @@ func TestSpawnExitAck(t *testing.T) {
 }
 
 // TestShortLives races exits against the return of their own forks.
+
 func TestShortLives(t *testing.T) {
 	m := boot(t, Config{})
 	s := m.supervisor()
@@ -261,6 +261,7 @@ func TestSpawnErrors(t *testing.T) {
 }
 
 // TestFrozenCgroup: forks that hang stop neither the loop nor other forks.
+
 func TestFrozenCgroup(t *testing.T) {
 	m := boot(t, Config{})
 	s := m.supervisor()
@@ -317,226 +318,4 @@ func TestFrozenCgroup(t *testing.T) {
 	}
 }
 
-func TestSilentSupervisorIsReplaced(t *testing.T) {
-	m := boot(t, Config{PingEvery: 50 * Millisecond, PongWithin: 300 * Millisecond})
-	s := m.supervisor()
-	s.hello()
-	s.spawn(1, "wait", leaf, -1)
-	p, _ := s.want(OpSpawned)
-	if _, _, ok := s.take(time.Second); ok {
-		t.Fatal("something comes where only pings should")
-	}
-	s.kill(unix.SIGSTOP) // and the test goes silent with it
-	s.mute = true
-	n := m.supervisor()
-	if n.epoch != 2 {
-		t.Fatalf("epoch %d", n.epoch)
-	}
-	rows, _, _ := n.hello()
-	if len(rows) != 1 || rows[0].A != p.A {
-		t.Errorf("rows: %+v", rows)
-	}
-	if !m.says("has not answered for 0.3 s") {
-		t.Error("nothing is said of it")
-	}
-}
-
-func TestLastWordsAreKept(t *testing.T) {
-	m := boot(t, Config{PingEvery: 50 * Millisecond, PongWithin: 100 * Millisecond})
-	s := m.supervisor()
-	s.hello()
-	s.mute = true
-	for _, _, ok := s.take(300 * time.Millisecond); ok; {
-	}
-	m.supervisor()
-	m.until("the stacks of the silent supervisor", func() bool { return m.says("supervisor: SIGQUIT: quit") })
-}
-
-func TestHangUp(t *testing.T) {
-	m := boot(t, Config{})
-	s := m.supervisor()
-	s.hello()
-	s.kill(unix.SIGSTOP) // it cannot end by itself
-	if err := unix.Shutdown(s.sock, unix.SHUT_RDWR); err != nil {
-		t.Fatal(err)
-	}
-	if n := m.supervisor(); n.epoch != 2 {
-		t.Errorf("epoch %d", n.epoch)
-	}
-}
-
-func TestNoHello(t *testing.T) {
-	m := boot(t, Config{HelloWithin: 200 * Millisecond})
-	m.supervisor()
-	if n := m.supervisor(); n.epoch != 2 {
-		t.Errorf("epoch %d", n.epoch)
-	}
-}
-
-func TestSafeModeAndRescue(t *testing.T) {
-	m := boot(t, Config{RetryEvery: 300 * Millisecond, DeathWindow: 3 * Second})
-	for range 3 {
-		m.supervisor().kill(unix.SIGKILL)
-	}
-	s := m.supervisor()
-	if _, _, table := s.hello(); table.B != 1 {
-		t.Fatalf("after three deaths: %+v", table)
-	}
-	crash := filepath.Join(m.dir, "crash")
-	if err := os.WriteFile(crash, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s.kill(unix.SIGKILL)
-	rescued := func() bool { _, err := os.Stat(filepath.Join(m.dir, "rescue")); return err == nil }
-	m.until("the rescue shell", rescued)
-	if err := os.Remove(crash); err != nil {
-		t.Fatal(err)
-	}
-	s = m.supervisor() // the retry
-	if _, _, table := s.hello(); table.B != 1 {
-		t.Errorf("in rescue: %+v", table)
-	}
-	end := time.Now().Add(bound)
-	for !m.says("a supervisor lives again") {
-		s.take(50 * time.Millisecond)
-		if time.Now().After(end) {
-			t.Fatal("rescue does not end")
-		}
-	}
-	s.exit(0)
-	if _, _, table := m.supervisor().hello(); table.B != 0 {
-		t.Errorf("after exit 0: %+v", table)
-	}
-}
-
 // TestPanics: one panic costs a turn; after many, PID 1 reaps and can be ended.
-func TestPanics(t *testing.T) {
-	m := boot(t, Config{})
-	s := m.supervisor()
-	s.hello()
-	panics := filepath.Join(m.dir, "panic")
-	panicOnce := func() {
-		t.Helper()
-		if err := os.WriteFile(panics, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		s.send(Packet{Op: OpPong}) // something to turn for
-		m.until("a panic", func() bool { _, err := os.Stat(panics); return err != nil })
-	}
-	for n := range panicsMost {
-		s.spawn(uint64(n), "exit:0", leaf, -1)
-		s.want(OpSpawned)
-		s.want(OpExit)
-		panicOnce()
-	}
-	m.until("the last panic", func() bool { return m.says("too many panics") })
-	if n := strings.Count(m.console(), "the keeper panicked: asked for by a test"); n != panicsMost {
-		t.Errorf("%d panics are told", n)
-	}
-	s.kill(unix.SIGKILL)
-	m.until("the supervisor to be reaped", func() bool {
-		return unix.PidfdSendSignal(s.pidfd, 0, nil, 0) == unix.ESRCH
-	})
-	if err := m.cmd.Process.Signal(unix.SIGUSR2); err != nil {
-		t.Fatal(err)
-	}
-	if got := m.endedWith(); got != unix.LINUX_REBOOT_CMD_POWER_OFF {
-		t.Errorf("reboot(%#x)", got)
-	}
-}
-
-func TestEarlyMounts(t *testing.T) {
-	m := boot(t, Config{})
-	_, _, _ = m.supervisor().hello() // answered when all stand
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", m.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	type point struct{ fstype, options, super string }
-	got := map[string]point{}
-	for line := range strings.Lines(string(text)) {
-		left, right, _ := strings.Cut(strings.TrimSpace(line), " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		got[l[4]] = point{r[0], l[5], r[2]}
-	}
-	known, err := os.ReadFile("/proc/filesystems")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Written from mount(8) of a running systemd 252 and Alpine 3.19, not from
-	// the table.
-	for _, want := range []struct {
-		target, fstype string
-		has, not       string // options of the mount
-		super          string // options of the file system
-		mode           uint32
-		maybe          bool
-	}{
-		{"/proc", "proc", "nosuid nodev noexec", "ro", "", 0o555, false},
-		{"/sys", "sysfs", "nosuid nodev noexec", "ro", "", 0o555, false},
-		{"/dev", "devtmpfs", "nosuid", "nodev noexec ro", "", 0o755, false},
-		{"/dev/pts", "devpts", "nosuid noexec", "nodev", "gid=5 mode=620 ptmxmode=666", 0o755, false},
-		{"/dev/shm", "tmpfs", "nosuid nodev", "noexec", "", 0o1777, false},
-		{"/dev/mqueue", "mqueue", "nosuid nodev noexec", "", "", 0o1777, true},
-		{"/run", "tmpfs", "nosuid nodev", "noexec ro", "mode=755", 0o755, false},
-		{"/tmp", "tmpfs", "nosuid nodev", "noexec ro", "", 0o1777, false},
-		{"/sys/fs/cgroup", "cgroup2", "nosuid nodev noexec", "ro", "", 0, false},
-		{"/sys/kernel/security", "securityfs", "nosuid nodev noexec", "", "", 0, true},
-		{"/sys/firmware/efi/efivars", "efivarfs", "nosuid nodev noexec", "", "", 0, true},
-		{"/sys/fs/pstore", "pstore", "nosuid nodev noexec", "", "", 0, true},
-		{"/sys/kernel/tracing", "tracefs", "nosuid nodev noexec", "", "", 0, true},
-		{"/sys/fs/bpf", "bpf", "nosuid nodev noexec", "", "mode=700", 0, true},
-		{"/sys/kernel/config", "configfs", "nosuid nodev noexec", "", "", 0, true},
-	} {
-		t.Run(want.target, func(t *testing.T) {
-			p, ok := got[want.target]
-			if !ok {
-				_, err := os.Stat(m.path(want.target))
-				if want.maybe && (!hasWord(known, want.fstype) || err != nil) {
-					t.Skip("this kernel has no " + want.fstype + " or no place for it")
-				}
-				t.Fatal("not mounted")
-			}
-			if p.fstype != want.fstype {
-				t.Errorf("type %s", p.fstype)
-			}
-			options := "," + p.options + ","
-			for _, o := range strings.Fields(want.has) {
-				if !strings.Contains(options, ","+o+",") {
-					t.Errorf("%s lacks %s", p.options, o)
-				}
-			}
-			for _, o := range strings.Fields(want.not) {
-				if strings.Contains(options, ","+o+",") {
-					t.Errorf("%s has %s", p.options, o)
-				}
-			}
-			for _, o := range strings.Fields(want.super) {
-				if !strings.Contains(","+p.super+",", ","+o+",") {
-					t.Errorf("%s lacks %s", p.super, o)
-				}
-			}
-			var st unix.Stat_t
-			if err := unix.Stat(m.path(want.target), &st); err != nil {
-				t.Fatal(err)
-			}
-			if mode := st.Mode & 0o7777; want.mode != 0 && mode != want.mode {
-				t.Errorf("mode %#o, want %#o", mode, want.mode)
-			}
-		})
-	}
-	for _, l := range []string{"fd", "stdin", "stdout", "stderr", "ptmx"} {
-		if _, err := os.Lstat(m.path("/dev/" + l)); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, dir := range []string{"keeper", "supervisor", "svc"} {
-		procs, err := os.ReadFile(m.path("/sys/fs/cgroup/" + dir + "/cgroup.procs"))
-		if err != nil {
-			t.Error(err)
-		}
-		if alone := strings.Count(string(procs), "\n") == 1; alone != (dir != "svc") {
-			t.Errorf("cgroup %s holds %q", dir, procs)
-		}
-	}
-}
