@@ -49,7 +49,7 @@ func ReadArchive(data []byte, keys *Keys) (*Archive, error) {
 	if isADB(data) {
 		return nil, ErrADB
 	}
-	sigs, at, err := readSignatures(data)
+	sigs, at, err := readSignatures(data, maxControl)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func readIndex(data []byte, keys *Keys) (pkgs []*Package, description, key strin
 	if isADB(data) {
 		return nil, "", "", ErrADB
 	}
-	sigs, at, err := readSignatures(data)
+	sigs, at, err := readSignatures(data, maxIndexText)
 	if err != nil {
 		return nil, "", "", err
 	}

@@ -16,7 +16,11 @@ import (
 	"hoopy/build/apk/oracle"
 )
 
-var worlds = flag.Int("worlds", 15, "how many random worlds to solve beside the real apk")
+var (
+	worlds = flag.Int("worlds", 15, "how many random worlds to solve beside the real apk")
+	pairs  = flag.Int("pairs", 5000, "how many pairs of versions to compare beside the real apk")
+	seed   = flag.Uint64("seed", 1, "of the random worlds and pairs")
+)
 
 var installing = regexp.MustCompile(`(?m)^\(\d+/\d+\) Installing (\S+) \((\S+)\)`)
 
@@ -88,7 +92,7 @@ func TestSolveAsApk(t *testing.T) {
 		}
 	})
 	t.Run("random", func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(1, 2))
+		rng := rand.New(rand.NewPCG(*seed, 2))
 		var names []string
 		for _, r := range full {
 			for _, p := range r.Packages {
@@ -133,7 +137,7 @@ func TestCompareAsApk(t *testing.T) {
 	}
 	slices.Sort(versions)
 	versions = slices.Compact(versions)
-	rng := rand.New(rand.NewPCG(3, 4))
+	rng := rand.New(rand.NewPCG(*seed, 4))
 	mutate := func(v string) string {
 		b := []byte(v)
 		i := rng.IntN(len(b))
@@ -154,8 +158,8 @@ func TestCompareAsApk(t *testing.T) {
 		return string(b)
 	}
 	type pair struct{ a, b string }
-	var pairs []pair
-	for range 5000 {
+	var list []pair
+	for range *pairs {
 		p := pair{versions[rng.IntN(len(versions))], versions[rng.IntN(len(versions))]}
 		switch rng.IntN(4) {
 		case 0: // neighbours are the hard ones
@@ -169,10 +173,10 @@ func TestCompareAsApk(t *testing.T) {
 		if p.a == "" || p.b == "" || p.a[0] == '-' || p.b[0] == '-' {
 			continue // apk would take it for a flag
 		}
-		pairs = append(pairs, p)
+		list = append(list, p)
 	}
 	var in strings.Builder
-	for _, p := range pairs {
+	for _, p := range list {
 		fmt.Fprintf(&in, "%s %s\n", p.a, p.b)
 	}
 	out, err := root.Run(in.String(), "/bin/sh", "-c",
@@ -181,11 +185,11 @@ func TestCompareAsApk(t *testing.T) {
 		t.Fatalf("%v\n%.500s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != len(pairs) {
-		t.Fatalf("%d answers to %d pairs: %.300s", len(lines), len(pairs), out)
+	if len(lines) != len(list) {
+		t.Fatalf("%d answers to %d pairs: %.300s", len(lines), len(list), out)
 	}
 	wrong := 0
-	for i, p := range pairs {
+	for i, p := range list {
 		have := map[int]string{-1: "<", 0: "=", 1: ">"}[Compare(p.a, p.b)]
 		if have != lines[i] {
 			wrong++
@@ -194,7 +198,7 @@ func TestCompareAsApk(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d pairs of %d versions", len(pairs), len(versions))
+	t.Logf("%d pairs of %d versions", len(list), len(versions))
 }
 
 // TestApkReadsOurs has the real apk verify and install what WriteArchive and

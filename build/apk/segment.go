@@ -142,9 +142,10 @@ func leavesTree(name, target string) bool {
 	return false
 }
 
-// readSignatures takes the signature segment off a file, if there is one.
-func readSignatures(data []byte) (sigs []signature, used int, err error) {
-	out, n, err := inflate(data, false, maxControl)
+// readSignatures takes the signature segment off a file, if there is one; limit
+// bounds what its first segment, whatever that is, may unpack to.
+func readSignatures(data []byte, limit int64) (sigs []signature, used int, err error) {
+	out, n, err := inflate(data, false, limit)
 	if err != nil {
 		return nil, 0, err
 	}
