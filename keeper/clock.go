@@ -15,9 +15,6 @@ func clock(id int32) Duration {
 	return Duration(ts.Nano())
 }
 
-// never is a deadline that does not come.
-const never = Duration(1<<63 - 1)
-
 // millis is the time-out for poll(2) that ends at the deadline, at most a
 // minute from now.
 func millis(now, deadline Duration) int {

@@ -10,6 +10,7 @@ package rescue
 
 import (
 	"os"
+	"os/signal"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,10 +39,7 @@ func Main(args []string) int {
 	if len(args) > 0 {
 		reason = args[0]
 	}
-	tty := openConsole()
-	if tty >= 0 {
-		take(tty)
-	}
+	take()
 	lim := unix.Rlimit{Cur: 1024, Max: 524288}
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &lim) // a shell lives with any limit
 	shadow, _ := os.ReadFile("/etc/shadow")      // none: no password
@@ -98,10 +96,22 @@ func candidates(active string) []string {
 	return append(paths, "/dev/console")
 }
 
-// take makes tty the controlling terminal and the standard files.
-func take(tty int) {
+// take makes the console the controlling terminal and the standard files, for
+// this process alone: whoever reads from it, a getty, is hung up. Else the two
+// would share what is typed, letter by letter.
+func take() {
 	_, _ = unix.Setsid() // EPERM: the keeper has made a session already
-	// 1: take it from a getty that has it; the machine is in rescue.
+	if tty := openConsole(); tty >= 0 {
+		signal.Ignore(unix.SIGHUP)                   // vhangup(2) means this session, too
+		_ = unix.IoctlSetInt(tty, unix.TIOCSCTTY, 1) // 1: steal it
+		_, _, _ = unix.Syscall(unix.SYS_VHANGUP, 0, 0, 0)
+		_ = unix.Close(tty)
+		signal.Reset(unix.SIGHUP)
+	}
+	tty := openConsole() // what was open is dead
+	if tty < 0 {
+		return
+	}
 	_ = unix.IoctlSetInt(tty, unix.TIOCSCTTY, 1) // without it there is no job control, no more
 	for fd := range 3 {
 		_ = unix.Dup3(tty, fd, 0) // fails only for a bad descriptor
