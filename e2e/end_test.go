@@ -13,10 +13,8 @@ func TestPowerButton(t *testing.T) {
 		"etc/svc/stubborn.toml": file(`command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
 stop_timeout = "2s"
 `),
-	})
-	v.Expect(`(?m)power button on`, 0)
-	v.Expect(`(?m)stubborn +ready`, 0)
-	v.Expect(`(?m)boot +ready`, 0)
+	}, func(c *Config) { c.Cmdline += " hoopy.log=debug" })
+	v.Expect(`(?s)power button on.*boot +ready|boot +ready.*power button on`, 0)
 	pressed := time.Now()
 	v.PowerButton()
 	v.Expect(`power-off: asked by the power button`, 0)

@@ -72,7 +72,7 @@ func New(c Config) (*Arm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", "/dev/null", err)
 	}
-	logs, err := ring.NewCollector(c.Log)
+	logs, err := ring.NewCollector(c.Log, c.Fault)
 	if err != nil {
 		unix.Close(null)
 		return nil, err

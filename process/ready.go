@@ -24,6 +24,7 @@ func (a *Arm) pollPort(r *run, now time.Time) {
 	}
 	if up {
 		r.pollAt = time.Time{}
+		a.emit(r, unit.Event{Op: unit.Noted, Text: fmt.Sprintf("listening on %d", r.unit.ReadyPort)})
 		a.ready(r)
 		return
 	}

@@ -43,7 +43,7 @@ memory_max = "256M"
 
 func TestLoad(t *testing.T) {
 	c, err := Load(files(
-		"init.toml", "hostname = \"frood\"\nmodules = [\"tun\"]\n[[link]]\nname = \"lan\"\nmatch = { mac = \"D0-50-99-C0-FF-EE\" }\n[[link]]\nname=\"wan\"\nmatch.driver = \"virtio_net\"\ndhcp4 = false\n",
+		"init.toml", "hostname = \"frood\"\nmodules = [\"tun\"]\n[[link]]\nname = \"lan\"\nmatch = { mac = \"D0-50-99-C0-FF-EE\" }\n[[link]]\nname=\"wan\"\nmatch.driver = \"virtio_net\"\ndhcp4 = false\nessential = false\n",
 		"svc/sshd.toml", sshdFile,
 		"svc/getty@ttyS0.toml", "command = \"exec /sbin/getty 115200 ttyS0\"\ntty = \"ttyS0\"\n",
 		"svc/keys.toml", "kind = \"task\"\ncommand = [\"/usr/bin/ssh-keygen\", \"-A\"]\nbefore = [\"sshd\"]\nstart_timeout = \"90s\"\npids_max = 9",
@@ -53,7 +53,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantMachine := &Machine{Hostname: "frood", Modules: []string{"tun"}, Links: []LinkConfig{
-		{Name: "lan", MatchMAC: "d0:50:99:c0:ff:ee", DHCP4: true}, {Name: "wan", MatchDriver: "virtio_net"}}}
+		{Name: "lan", MatchMAC: "d0:50:99:c0:ff:ee", DHCP4: true, Essential: true}, {Name: "wan", MatchDriver: "virtio_net"}}}
 	if d := cmp.Diff(wantMachine, c.Machine); d != "" {
 		t.Error(d)
 	}
@@ -153,14 +153,14 @@ func TestLoadGoesOn(t *testing.T) {
 }
 
 func TestBuiltin(t *testing.T) {
-	m := &Machine{Links: []LinkConfig{{Name: "lan"}, {Name: "wan"}}}
+	m := &Machine{Links: []LinkConfig{{Name: "lan", Essential: true}, {Name: "wan"}}}
 	var names []string
 	for _, u := range Builtin(m) {
 		names = append(names, u.Name)
 		if u.ReadyBy != ByArm || len(u.Needs)+len(u.Wants)+len(u.After)+len(u.Before) > 0 {
 			t.Errorf("%+v", u)
 		}
-		if u.Kind == Link && (!u.Essential || u.Link == nil || u.StartTimeout != LeaseTimeout) {
+		if u.Kind == Link && (u.Essential != u.Link.Essential || u.Link == nil || u.StartTimeout != LeaseTimeout) {
 			t.Errorf("%+v", u)
 		}
 	}

@@ -283,7 +283,7 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	m.own("netcfg", m.net.Run)
 	m.buttons = acpi.New(acpi.Config{Press: func() {
 		m.loop.Send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff, Text: "the power button"})
-	}, Log: m.note})
+	}, Log: func(line string) { m.log.Say(kmsg.Debug, line) }})
 	m.own("acpi", m.buttons.Run)
 	m.own("devices", m.devices.run)
 	return nil

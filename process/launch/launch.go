@@ -108,8 +108,9 @@ func session(tty string) *Failure {
 	if err != nil {
 		return fail("open terminal", name, err)
 	}
-	// 1: take it even from a session that an earlier run left behind.
-	if err := unix.IoctlSetInt(fd, unix.TIOCSCTTY, 1); err != nil {
+	// 0: not from a session that has it. That is the rescue shell, or a person's:
+	// two readers of one terminal get every other letter each.
+	if err := unix.IoctlSetInt(fd, unix.TIOCSCTTY, 0); err != nil {
 		return fail("control terminal", name, err)
 	}
 	if err := unix.SetNonblock(fd, false); err != nil {

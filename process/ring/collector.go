@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,9 @@ import (
 // A turn reads each pipe that has something once, at most StageSize bytes: a unit
 // that floods starves nobody.
 type Collector struct {
-	say func(string)
-	set *poll.Set
+	say   func(string)
+	fault func(what any, stack []byte)
+	set   *poll.Set
 
 	mu     sync.Mutex
 	pipes  map[string]*pipe
@@ -37,12 +39,15 @@ type drain struct {
 }
 
 // NewCollector starts the goroutine; say gets what goes wrong, one line each.
-func NewCollector(say func(string)) (*Collector, error) {
+// fault is told of a panic: the process is expected to end, and the next one to
+// find each line where this one left it. nil: the panic is said, and costs the
+// pipe that it came from.
+func NewCollector(say func(string), fault func(what any, stack []byte)) (*Collector, error) {
 	set, err := poll.New()
 	if err != nil {
 		return nil, fmt.Errorf("log collector: %w", err)
 	}
-	c := &Collector{say: say, set: set, pipes: make(map[string]*pipe), asked: make(map[*pipe]struct{}), done: make(chan struct{})}
+	c := &Collector{say: say, fault: fault, set: set, pipes: make(map[string]*pipe), asked: make(map[*pipe]struct{}), done: make(chan struct{})}
 	go c.run()
 	return c, nil
 }
@@ -95,6 +100,12 @@ func (c *Collector) Close() {
 	c.set.Close()
 }
 
+func (c *Collector) panicked(what any) {
+	if c.fault != nil {
+		c.fault(what, debug.Stack())
+	}
+}
+
 func (c *Collector) run() {
 	defer close(c.done)
 	for c.turn() {
@@ -104,6 +115,7 @@ func (c *Collector) run() {
 func (c *Collector) turn() (more bool) {
 	defer func() {
 		if v := recover(); v != nil {
+			c.panicked(v)
 			c.say(fmt.Sprintf("log collector: %v", v))
 			more = true
 		}
@@ -133,6 +145,7 @@ func (c *Collector) fill(p *pipe) {
 	n, err := func() (n int, err error) {
 		defer func() {
 			if v := recover(); v != nil {
+				c.panicked(v)
 				n, err = 0, fmt.Errorf("panic: %v", v)
 			}
 		}()

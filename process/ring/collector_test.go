@@ -13,7 +13,7 @@ const bound = 20 * time.Second
 // TestFloodStarvesNobody: beside a unit that never stops writing, another one's
 // line arrives and both can be drained.
 func TestFloodStarvesNobody(t *testing.T) {
-	c, err := NewCollector(func(s string) { t.Log(s) })
+	c, err := NewCollector(func(s string) { t.Log(s) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestFloodStarvesNobody(t *testing.T) {
 // TestTakenOver: a collector of an older epoch lets go and says so.
 func TestTakenOver(t *testing.T) {
 	said := make(chan string, 9)
-	c, err := NewCollector(func(s string) { said <- s })
+	c, err := NewCollector(func(s string) { said <- s }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,11 @@ func TestKill(t *testing.T) {
 	if err := unix.SetNonblock(p[0], true); err != nil {
 		t.Fatal(err)
 	}
-	go write(wr)
+	// What is written between two checks must fit into the ring, however long
+	// this test waits for a processor.
+	budget := make(chan int, kills)
+	defer close(budget)
+	go write(wr, budget)
 	defer wr.Close()
 
 	epoch, seq, last, spent := uint32(1), uint64(0), uint64(0), 0
@@ -98,6 +102,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.ExtraFiles[0].Close()
+		budget <- 1 << 20
 		goal := from + uint64(rand.IntN(400<<10)) + 1
 		for deadline := time.Now().Add(20 * time.Second); published.Load()>>16 < goal; {
 			if time.Now().After(deadline) {
@@ -129,8 +134,9 @@ func dup(t *testing.T, fd int) int {
 }
 
 // write writes numbered lines of random length, several or a part of one at a
-// time, until the pipe breaks.
-func write(w *os.File) {
+// time, as many bytes as the budget has, until that is closed or the pipe breaks.
+func write(w *os.File, budget <-chan int) {
+	left := 0
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var b []byte
 	for n := 1; ; n++ {
@@ -141,6 +147,13 @@ func write(w *os.File) {
 		}
 		b = append(b, '\n')
 		if k := rnd.IntN(4000); k < len(b) {
+			for left -= len(b) - k/2; left < 0; {
+				more, open := <-budget
+				if !open {
+					return
+				}
+				left += more
+			}
 			if _, err := w.Write(b[:len(b)-k/2]); err != nil {
 				return
 			}

@@ -1,6 +1,10 @@
 package ring
 
-import "hoopy/unit"
+import (
+	"bytes"
+
+	"hoopy/unit"
+)
 
 // Lines returns the last n lines, oldest first, the unfinished one included.
 func (r *Ring) Lines(n int) []Line {
@@ -85,7 +89,8 @@ func (r *Ring) collect(pos, from uint64, n int) (lines []Line, next uint64) {
 			}
 			continue
 		}
-		lines = append(lines, Line{Seq: rec.seq, Stamp: stamp, Text: string(text)})
+		// sshd -e ends its lines as a terminal wants them.
+		lines = append(lines, Line{Seq: rec.seq, Stamp: stamp, Text: string(bytes.TrimSuffix(text, []byte("\r")))})
 		started, next = false, pos
 	}
 	return lines, next
