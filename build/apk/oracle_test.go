@@ -37,13 +37,6 @@ func apkChoice(r *oracle.Root, world, repos []string) ([]string, error) {
 	return ids, nil
 }
 
-// nas is a list like that of a real home server.
-const nas = `alpine-base agetty bash blkid bind-tools ca-certificates chrony coreutils curl dhcpcd dosfstools
-e2fsprogs ethtool eudev eudev-netifnames findutils gcompat git hdparm htop iproute2 iperf3 jq ksmbd-tools less
-linux-lts linux-firmware-none lm-sensors lsblk lsof mbuffer mount mosh nano ncdu nfs-utils nvme-cli openssh
-openssl pciutils procps python3 py3-pip restic rsync rclone samba shadow smartmontools sgdisk strace sudo tailscale
-tmux tzdata udev-init-scripts usbutils util-linux-misc vim wget wireguard-tools xfsprogs zfs zfs-lts zfs-scripts zstd`
-
 func TestSolveAsApk(t *testing.T) {
 	root := oracle.New(t)
 	root.Share(filepath.Join(oracle.Data(t), "v3.19"), "v3.19")

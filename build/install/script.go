@@ -44,7 +44,7 @@ func (e *ScriptError) Unwrap() error { return e.Err }
 
 // ErrUnknownCommand says that a script wants a command that the tree has and
 // that is not one of ours.
-var ErrUnknownCommand = errors.New("not among the commands that scripts have here; see the scripts that may be skipped")
+var ErrUnknownCommand = errors.New("not one that package scripts can run here; if the image does without, skip the scripts of this package")
 
 // script runs one script of a package, if it has it.
 func (in *installer) script(ctx context.Context, l *laid, name string, args ...string) error {
