@@ -141,12 +141,12 @@ func (in *installer) add(ctx context.Context, a *apk.Archive) error {
 	if err := in.script(ctx, l, "pre-install", l.Version); err != nil {
 		return err
 	}
-	skipped := map[string]bool{}
+	moved := map[string]string{}
 	for _, e := range a.Entries {
 		if len(e.Xattrs) > 0 {
 			in.note("package %s: %q: extended attributes %q are not kept", l.id(), e.Path, e.Xattrs)
 		}
-		if err := in.lay(l, e, skipped); err != nil {
+		if err := in.lay(l, e, moved); err != nil {
 			return err
 		}
 	}
@@ -154,8 +154,9 @@ func (in *installer) add(ctx context.Context, a *apk.Archive) error {
 	return in.script(ctx, l, "post-install", l.Version)
 }
 
-// lay puts one entry of a package into the tree.
-func (in *installer) lay(l *laid, e *apk.Entry, skipped map[string]bool) error {
+// lay puts one entry of a package into the tree. moved has the names of the
+// package that were laid elsewhere, or, if empty, not at all.
+func (in *installer) lay(l *laid, e *apk.Entry, moved map[string]string) error {
 	wrap := func(err error) error { return fmt.Errorf("package %s: %w", l.id(), err) }
 	ids, err := in.ids.of(in.t)
 	if err != nil {
@@ -173,18 +174,25 @@ func (in *installer) lay(l *laid, e *apk.Entry, skipped map[string]bool) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return wrap(err)
 	}
+	if to, ok := moved[e.Hard]; ok && e.Hard != "" {
+		if to == "" {
+			return wrap(fmt.Errorf("%q: hard link to %q, which another package replaces", e.Path, e.Hard))
+		}
+		e.Hard = to
+	}
 	if old != nil {
+		name := e.Path
 		keep, err := in.replace(l, e, old)
 		if err != nil {
 			return err
 		}
 		if keep {
-			skipped[e.Path] = true
+			moved[name] = ""
 			return nil
 		}
-	}
-	if skipped[e.Hard] {
-		return wrap(fmt.Errorf("%q: hard link to %q, which another package replaces", e.Path, e.Hard))
+		if e.Path != name {
+			moved[name] = e.Path
+		}
 	}
 	if err := in.t.Add(&e.Entry); err != nil {
 		return wrap(err)

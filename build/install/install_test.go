@@ -139,6 +139,19 @@ func TestEtcIsKept(t *testing.T) {
 	}
 }
 
+func TestHardLinkOfMoved(t *testing.T) {
+	link := &apk.Entry{Entry: tree.Entry{Path: "etc/b.conf", Mode: 0o644, Hard: "etc/a.conf"}}
+	tr := mustLay(t, Options{}, base(), with(pack("a", dir("etc"), file("etc/a.conf", "packaged", 0o644), link), "pre-install", "> /etc/a.conf\n"))
+	if read(t, tr, "etc/b.conf") != "packaged" {
+		t.Errorf("the second name holds %q", read(t, tr, "etc/b.conf"))
+	}
+	_, err := lay(t, Options{}, replacing(pack("first", dir("d"), file("d/f", "x", 0o644)), "a", 1),
+		pack("a", dir("d"), file("d/f", "y", 0o644), &apk.Entry{Entry: tree.Entry{Path: "d/g", Mode: 0o644, Hard: "d/f"}}))
+	if err == nil || !strings.Contains(err.Error(), `hard link to "d/f"`) {
+		t.Errorf("a hard link to a file that gave way: %v", err)
+	}
+}
+
 func TestFileOverDirectory(t *testing.T) {
 	for _, list := range [][]*apk.Archive{
 		{pack("a", dir("d")), pack("b", file("d", "x", 0o644))},
