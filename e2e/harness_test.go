@@ -76,6 +76,16 @@ func TestHarness(t *testing.T) {
 			t.Error("qmp: an unknown command gives no error")
 		}
 	})
+	t.Run("typing", func(t *testing.T) {
+		vm := Boot(t, Config{Key: key, Config: qemu.Config{
+			Kernel: kernel, Initrd: base, Cmdline: "console=ttyS0 panic=-1 rdinit=/bin/sh",
+		}})
+		vm.Expect(`/ # `, 0)
+		if err := vm.Send("echo $((6*7))\n"); err != nil {
+			t.Fatal(err)
+		}
+		vm.Expect(`\n42\r?\n`, 0)
+	})
 	t.Run("reset is told from power off", func(t *testing.T) {
 		for trigger, want := range map[string]string{"b": "guest-reset", "o": "guest-shutdown"} {
 			vm := boot(t)
