@@ -19,10 +19,10 @@ import (
 const AccelEnv = "HOOPY_ACCEL"
 
 const (
-	probeBound = 5 * time.Second // guest code runs within milliseconds where it runs at all
+	probeBound = 5 * time.Second  // guest code runs within milliseconds where it runs at all
 	bootBound  = 10 * time.Second // a kernel without a root panics after about a second
-	reapBound  = 2 * time.Second // a process stuck in the kernel ignores even SIGKILL
-	probeExit  = 5               // what the probe's guest writes to isa-debug-exit
+	reapBound  = 2 * time.Second  // a process stuck in the kernel ignores even SIGKILL
+	probeExit  = 5                // what the probe's guest writes to isa-debug-exit
 )
 
 // Accelerator returns "kvm" where hardware virtualization was seen to execute
