@@ -18,6 +18,9 @@ type deaths struct {
 	window Duration
 	at     [deathsMost]Duration
 	n      int
+
+	wished [deathsMost]Duration // of fresh starts
+	wishes int
 }
 
 // died takes one death and reports whether the mode changed.
@@ -43,13 +46,19 @@ func (d *deaths) lived() bool {
 	return true
 }
 
-// fresh is a supervisor's own wish for a normal start (it exited with 0).
-// Taken often it would be a loop: one that lived for less than a second is
+// freshWindow bounds fresh starts: no more than deathsMost in it.
+const freshWindow = 10 * Second
+
+// fresh is a supervisor's own wish for a normal start (it exited with 0). Taken
+// without end it would be a loop: what goes beyond freshWindow's bound is
 // refused, and counts as a death.
-func (d *deaths) fresh(lifetime Duration) bool {
-	if lifetime < Second {
+func (d *deaths) fresh(now Duration) bool {
+	oldest := d.wished[d.wishes%deathsMost]
+	if d.wishes >= deathsMost && now-oldest < freshWindow {
 		return false
 	}
+	d.wished[d.wishes%deathsMost] = now
+	d.wishes++
 	d.mode = normal
 	d.n = 0
 	return true

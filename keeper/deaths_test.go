@@ -49,10 +49,16 @@ func TestDeathsEnd(t *testing.T) {
 	if d.lived() || d.mode != safe {
 		t.Errorf("a long life alone ends safe mode")
 	}
-	if d.fresh(Second/2) || d.mode != safe {
-		t.Errorf("a fresh start is granted to one that lived half a second")
+	for i := range Duration(deathsMost) {
+		d.mode = safe
+		if !d.fresh(i*Second) || d.mode != normal {
+			t.Errorf("fresh start %d is refused", i)
+		}
 	}
-	if !d.fresh(Second) || d.mode != normal {
-		t.Errorf("no fresh start")
+	if d.mode = safe; d.fresh(9*Second) || d.mode != safe {
+		t.Errorf("a fourth fresh start in ten seconds is granted")
+	}
+	if !d.fresh(10 * Second) {
+		t.Errorf("a fresh start is refused when the first is long past")
 	}
 }

@@ -252,7 +252,7 @@ func (k *keeper) died(now Duration, why string) {
 	closeFD(s.sock)
 	closeFD(s.pidfd)
 	s.none()
-	if wantsFresh && k.deaths.fresh(lifetime) {
+	if wantsFresh && k.deaths.fresh(now) {
 		k.log.Say(kmsg.Info, "the supervisor asks for a fresh start")
 		return
 	}

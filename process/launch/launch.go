@@ -110,7 +110,9 @@ func session(tty string) *Failure {
 	}
 	// 0: not from a session that has it. That is the rescue shell, or a person's:
 	// two readers of one terminal get every other letter each.
-	if err := unix.IoctlSetInt(fd, unix.TIOCSCTTY, 0); err != nil {
+	if err := unix.IoctlSetInt(fd, unix.TIOCSCTTY, 0); err == unix.EPERM {
+		return fail("control terminal", name, fmt.Errorf("another session has it (%w)", err))
+	} else if err != nil {
 		return fail("control terminal", name, err)
 	}
 	if err := unix.SetNonblock(fd, false); err != nil {
