@@ -34,7 +34,7 @@ type Config struct {
 	// StopGC is called once, when everything that is allocated at start has
 	// been: debug.SetGCPercent(-1). Nil: collection goes on.
 	StopGC func()
-	// CheckHeap is called about once a minute and only while no fork is in
+	// CheckHeap is called every 30 s and only while no fork is in
 	// flight (a collection would wait for it): collect if the heap has grown.
 	// It must not stop the world otherwise. Nil: nothing.
 	CheckHeap func()

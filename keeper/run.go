@@ -124,8 +124,14 @@ func panicText(v any) string {
 	return "a value"
 }
 
+// heapEvery is when the heap is looked at, the first time when the boot is over.
+const heapEvery = 30 * Second
+
 // start is the boot, in the order in which it happens.
 func (k *keeper) start() {
+	// A huge page is 2 MB, more than this process or the supervisor, which
+	// inherits the flag, ever fills. The launcher takes it off again.
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0) // EINVAL: a kernel without huge pages
 	if k.cfg.Procs != nil {
 		k.cfg.Procs(spawnsMost + 8)
 	}
@@ -153,6 +159,7 @@ func (k *keeper) start() {
 	k.orderCgroups()
 	k.mounted = true
 	k.checkImage()
+	k.heapAt = mono() + heapEvery
 	k.dog.open(k.cfg.Watchdog, k.log)
 }
 
@@ -220,7 +227,7 @@ func (k *keeper) turn() {
 	k.launch()
 	k.tell()
 	if now >= k.heapAt {
-		k.heapAt = now + Minute
+		k.heapAt = now + heapEvery
 		if k.cfg.CheckHeap != nil && k.flying == 0 && !k.sup.forking() && !k.shell.forking {
 			k.cfg.CheckHeap()
 		}

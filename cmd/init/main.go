@@ -58,23 +58,30 @@ func keep() {
 		Version:   version,
 		Procs:     runtime.GOMAXPROCS,
 		StopGC:    func() { debug.SetGCPercent(-1) },
-		CheckHeap: checkHeap,
+		CheckHeap: heapCheck(),
 		Stack:     debug.Stack,
 	}
 	tune(&c)
 	keeper.Run(c)
 }
 
-// heapMost is how far the keeper's heap may grow before it is collected, in
-// bytes: some tens of thousands of spawns.
-const heapMost = 1 << 20
+// heapSlack is how far the keeper's heap may grow before it is collected, in
+// bytes: some dozens of spawns.
+const heapSlack = 256 << 10
 
-// checkHeap reads the size of the heap, which does not stop the world, and
-// collects only when it must.
-func checkHeap() {
+// heapCheck reads the size of the heap, which does not stop the world, and
+// collects only when that is worth it, then gives free pages back. What the
+// boot left behind is always worth it.
+func heapCheck() func() {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() == metrics.KindUint64 && sample[0].Value.Uint64() > heapMost {
-		runtime.GC()
+	var floor uint64
+	return func() {
+		metrics.Read(sample)
+		if sample[0].Value.Uint64() < floor+heapSlack && floor != 0 {
+			return
+		}
+		debug.FreeOSMemory()
+		metrics.Read(sample)
+		floor = sample[0].Value.Uint64()
 	}
 }

@@ -122,7 +122,7 @@ func (m *machine) run() error {
 				m.log.Say(kmsg.Error, err.Error())
 			}
 		},
-		Say: func(a unit.Action) { sayer.say(a); m.said(a) },
+		Say:   func(a unit.Action) { sayer.say(a); m.said(a) },
 		End:   func(how unit.How, who string, now bool) { m.keeper.End(how, now, who) },
 		Now:   bootTime,
 		Fault: m.fault,

@@ -83,6 +83,8 @@ func run(s *Spec) *Failure {
 			return f
 		}
 	}
+	// The keeper did without huge pages and this process inherited that.
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0) // EINVAL: a kernel without them
 	env := environment(s, a)
 	if err := resetSignals(); err != nil {
 		return fail("reset signals", "", err)
