@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/mdlayher/packet"
+	"github.com/mdlayher/socket"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/net/bpf"
@@ -261,37 +261,39 @@ func (c *rawConn) Send(b []byte, source netip.Addr) error {
 }
 
 // udpConn is the socket of an address that is ours: the kernel finds the way
-// and the neighbour.
+// and the neighbour. It is none of package net's, since what listens for
+// packets there brings the resolver along: 270 kB of /init.
 type udpConn struct {
-	*net.UDPConn
-	server netip.AddrPort
+	*socket.Conn
+	server unix.SockaddrInet4
 }
 
 func (k *linux) openUDP(i iface, source, server netip.Addr) (conn, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
-		var err error
-		if e := rc.Control(func(fd uintptr) {
-			err = errors.Join(
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-				unix.BindToDevice(int(fd), i.name))
-		}); e != nil {
-			return e
-		}
-		return err
-	}}
-	c, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(source, clientPort).String())
+	s, err := socket.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0, "udp4", nil)
 	if err != nil {
 		return nil, err
 	}
-	return &udpConn{c.(*net.UDPConn), netip.AddrPortFrom(server, serverPort)}, nil
+	if err := errors.Join(
+		s.SetsockoptInt(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		s.SetsockoptString(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, i.name),
+		s.Bind(&unix.SockaddrInet4{Port: clientPort, Addr: source.As4()})); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return &udpConn{s, unix.SockaddrInet4{Port: serverPort, Addr: server.As4()}}, nil
+}
+
+// Read is not the Read of Conn, which takes an empty packet for the end.
+func (c *udpConn) Read(b []byte) (int, error) {
+	n, _, err := c.Recvfrom(context.Background(), b, 0)
+	return n, err
 }
 
 func (c *udpConn) Send(b []byte, _ netip.Addr) error {
 	if err := c.SetWriteDeadline(time.Now().Add(callTimeout)); err != nil {
 		return err
 	}
-	_, err := c.WriteToUDPAddrPort(b, c.server)
-	return err
+	return c.Sendto(context.Background(), b, 0, &c.server)
 }
 
 func (k *linux) hostname() string {

@@ -143,6 +143,65 @@ func TestLo(t *testing.T) {
 	_ = c.Close()
 }
 
+// The socket of a lease: what comes is read, an empty packet too, and what is
+// sent has the address and port of a client.
+func TestSocketOfALease(t *testing.T) {
+	if os.Getenv(inside1) == "" {
+		t.Skip("needs network namespaces (root)")
+	}
+	if err := Lo(); err != nil {
+		t.Fatal(err)
+	}
+	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: serverPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ours := netip.MustParseAddr("127.0.0.1")
+	c, err := (*linux)(nil).openUDP(iface{name: "lo"}, ours, netip.MustParseAddr("127.0.0.2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "ack"} {
+		if _, err := server.WriteToUDPAddrPort([]byte(text), netip.AddrPortFrom(ours, clientPort)); err != nil {
+			t.Fatal(err)
+		}
+		var b [10]byte
+		if n, err := c.Read(b[:]); err != nil || string(b[:n]) != text {
+			t.Errorf("read %q, %v; want %q", b[:n], err, text)
+		}
+	}
+	if err := c.Send([]byte("request"), netip.Addr{}); err != nil {
+		t.Fatal(err)
+	}
+	var b [10]byte
+	_ = server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	n, from, err := server.ReadFromUDPAddrPort(b[:])
+	if err != nil || string(b[:n]) != "request" || from != netip.AddrPortFrom(ours, clientPort) {
+		t.Errorf("the server read %q of %s, %v", b[:n], from, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Read(b[:])
+		ended <- err
+	}()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("a read of a closed socket gave a packet")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Close does not end a read")
+	}
+	if c, err := (*linux)(nil).openUDP(iface{name: "lo"}, netip.MustParseAddr("192.0.2.1"), ours); err == nil {
+		c.Close()
+		t.Error("a socket of an address that is not ours")
+	}
+}
+
 func TestBindOnAWire(t *testing.T) {
 	c := lay(t, "lan0")
 	s := c.serve(1000)
