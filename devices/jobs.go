@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 )
 
 // job is one name to load.
@@ -12,27 +13,66 @@ type job struct {
 	byName bool // asked for in init.toml, not by a device
 }
 
+const (
+	// The background begins when the foreground has been idle for quiet: a card
+	// on a virtio or USB bus shows itself only after its bus has a driver.
+	// Loading is a lot of work for the kernel, and not all of it can be nice.
+	quiet = 50 * time.Millisecond
+	// holdMost is how long after the start it begins all the same.
+	holdMost = 500 * time.Millisecond
+)
+
 // jobs are the names that wait for a worker, in two lanes. A name that waits or
 // is being loaded is not taken a second time.
 type jobs struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	lanes   [2][]job
-	open    map[job]bool // waiting or being loaded
+	open    map[job]lane // waiting or being loaded
 	closed  bool
+
+	began    time.Time
+	busy     int       // open jobs of the foreground
+	lastBusy time.Time // when there last was one
+	calm     bool      // the network is ready
 }
 
 func newJobs() *jobs {
-	j := &jobs{open: map[job]bool{}}
+	now := time.Now()
+	j := &jobs{open: map[job]lane{}, began: now, lastBusy: now}
 	j.changed.L = &j.mu
 	return j
+}
+
+// held is how much longer the background has to wait.
+func (j *jobs) held(now time.Time) time.Duration {
+	end := j.began.Add(holdMost)
+	if j.calm || !now.Before(end) {
+		return 0
+	}
+	idle := j.lastBusy.Add(quiet)
+	if j.busy > 0 || idle.After(end) {
+		idle = end
+	}
+	return max(idle.Sub(now), 0)
+}
+
+// release lets the background begin: the network is ready.
+func (j *jobs) release() {
+	j.mu.Lock()
+	j.calm = true
+	j.changed.Broadcast()
+	j.mu.Unlock()
 }
 
 func (j *jobs) add(one job, in lane) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.open[one] {
-		j.open[one] = true
+	if _, open := j.open[one]; !open {
+		j.open[one] = in
+		if in == foreground {
+			j.busy++
+		}
 		j.lanes[in] = append(j.lanes[in], one)
 		j.changed.Broadcast()
 	}
@@ -43,11 +83,21 @@ func (j *jobs) take(foregroundOnly bool) (one job, in lane, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for !j.closed {
-		for in, list := range j.lanes {
-			if len(list) > 0 && (lane(in) == foreground || !foregroundOnly) {
-				one, j.lanes[in] = list[0], list[1:]
-				return one, lane(in), true
+		if list := j.lanes[foreground]; len(list) > 0 {
+			one, j.lanes[foreground] = list[0], list[1:]
+			return one, foreground, true
+		}
+		if list := j.lanes[background]; len(list) > 0 && !foregroundOnly {
+			held := j.held(time.Now())
+			if held == 0 {
+				one, j.lanes[background] = list[0], list[1:]
+				return one, background, true
 			}
+			time.AfterFunc(held, func() {
+				j.mu.Lock()
+				j.changed.Broadcast()
+				j.mu.Unlock()
+			})
 		}
 		j.changed.Wait()
 	}
@@ -57,6 +107,10 @@ func (j *jobs) take(foregroundOnly bool) (one job, in lane, ok bool) {
 // finish ends a job that take gave.
 func (j *jobs) finish(one job) {
 	j.mu.Lock()
+	if j.open[one] == foreground {
+		j.busy--
+		j.lastBusy = time.Now()
+	}
 	delete(j.open, one)
 	j.changed.Broadcast()
 	j.mu.Unlock()

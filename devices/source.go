@@ -102,7 +102,10 @@ func (s *Source) Coldplugged() <-chan struct{} { return s.through }
 
 // NetworkReady ends the politeness towards the network: modules loaded from
 // now on are loaded at normal priority.
-func (s *Source) NetworkReady() { s.calm.Store(true) }
+func (s *Source) NetworkReady() {
+	s.calm.Store(true)
+	s.jobs.release()
+}
 
 // Again asks for another coldplug, as after lost events. It never blocks.
 func (s *Source) Again() {

@@ -13,6 +13,11 @@ import (
 func (s *State) Begin(now unit.Time) []unit.Action {
 	s.now, s.actions = now, s.actions[:0]
 	for i := range s.nodes {
+		if s.nodes[i].Essential {
+			s.touch(i) // they are looked at first, so started first
+		}
+	}
+	for i := range s.nodes {
 		n := &s.nodes[i]
 		milestone := n.Kind == unit.Milestone
 		if n.known || n.state != unit.Inactive || n.Manual || s.safe && !n.Essential && !milestone {

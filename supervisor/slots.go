@@ -26,8 +26,6 @@ const (
 // taken page by page as it is used.
 const SlotsSize = 1 << 20
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // NewSlots uses mem, of at least 64 bytes; whatever an earlier epoch left there
 // is kept until the second Save.
 func NewSlots(mem []byte) *Slots {
@@ -90,5 +88,6 @@ func (s *Slots) read(i int) (seq uint64, data []byte, ok bool) {
 }
 
 func sum(header, data []byte) uint32 {
-	return crc32.Update(crc32.Checksum(header[8:16], castagnoli), castagnoli, data)
+	table := crc32.MakeTable(crc32.Castagnoli) // made once, at the first call
+	return crc32.Update(crc32.Checksum(header[8:16], table), table, data)
 }

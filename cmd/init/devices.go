@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -21,9 +22,7 @@ const (
 // deviceSource runs the uevent source, anew when its socket breaks, and hands
 // its loader to those who need a module by name.
 type deviceSource struct {
-	m       *machine
-	modules []string
-
+	m     *machine
 	ready chan struct{} // closed when there is a first source
 
 	mu     sync.Mutex
@@ -31,8 +30,8 @@ type deviceSource struct {
 	calm   bool // the network is ready
 }
 
-func newDeviceSource(m *machine, modules []string) *deviceSource {
-	return &deviceSource{m: m, modules: modules, ready: make(chan struct{})}
+func newDeviceSource(m *machine) *deviceSource {
+	return &deviceSource{m: m, ready: make(chan struct{})}
 }
 
 // run returns only when ctx ends.
@@ -59,7 +58,7 @@ func (d *deviceSource) run(ctx context.Context) error {
 // life is one life of the socket; through is called when its coldplug is.
 func (d *deviceSource) life(ctx context.Context, through func()) error {
 	s, err := devices.New(devices.Config{
-		Modules: d.modules, Cmdline: strings.Join(d.m.cmdline, " "), Log: d.m.note,
+		Cmdline: strings.Join(d.m.cmdline, " "), Log: d.m.note,
 		Debug: func(line string) { d.m.log.Say(kmsg.Debug, line) },
 	})
 	if err != nil {
@@ -100,7 +99,7 @@ func (d *deviceSource) event(u devices.Uevent) {
 }
 
 func (d *deviceSource) through() {
-	d.m.loop.Send(unit.Event{Op: unit.IsReady, Unit: unit.Devices})
+	d.m.send(unit.Event{Op: unit.IsReady, Unit: unit.Devices})
 }
 
 // networkReady lets the rest of the coldplug run at normal priority.
@@ -111,6 +110,22 @@ func (d *deviceSource) networkReady() {
 	if d.source != nil {
 		d.source.NetworkReady()
 	}
+}
+
+// loadAll loads the modules that init.toml names, one after the other.
+func (d *deviceSource) loadAll(names []string) {
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				d.m.fault(p, debug.Stack())
+			}
+		}()
+		for _, name := range names {
+			if err := d.load(name); err != nil {
+				d.m.note("init.toml: modules: " + err.Error())
+			}
+		}
+	}()
 }
 
 // load loads a module by name for another part, bounded by loadTimeout.

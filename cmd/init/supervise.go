@@ -50,6 +50,7 @@ type machine struct {
 	cmdline  []string
 	keeper   *process.Keeper
 	loop     *supervisor.Loop
+	built    chan struct{} // closed when loop is there
 	procs    *process.Arm
 	net      *netcfg.Arm
 	devices  *deviceSource
@@ -72,7 +73,7 @@ func supervise(epochText string) int {
 	debug.SetGCPercent(50)
 	words := cmdline()
 	m := &machine{
-		ctx: context.Background(), epoch: uint32(epoch), cmdline: words,
+		ctx: context.Background(), epoch: uint32(epoch), cmdline: words, built: make(chan struct{}),
 		log:  kmsg.Open(logOptions(kmsg.Options{Quiet: slices.Contains(words, "quiet"), Debug: slices.Contains(words, "hoopy.log=debug")})),
 		exit: os.Exit,
 	}
@@ -92,10 +93,18 @@ func cmdline() []string {
 	return strings.Fields(string(b))
 }
 
-// run builds one life, in the order in which the parts need each other, and
-// turns the loop.
+// run builds one life and turns the loop. The devices come first: the driver of
+// the network card is what a boot waits for longest, and it needs nothing else.
 func (m *machine) run() error {
-	var err error
+	m.buttons = acpi.New(acpi.Config{
+		Press: func() { m.send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff, Text: "the power button"}) },
+		Log:   func(line string) { m.log.Say(kmsg.Debug, line) },
+	})
+	m.devices = newDeviceSource(m)
+	m.own("devices", m.devices.run)
+	m.own("acpi", m.buttons.Run)
+	config, err := unit.Load(os.DirFS("/etc"), "/etc")
+	m.complain(err)
 	if m.keeper, err = process.NewKeeper(keeper.SupervisorFD, m.epoch); err != nil {
 		return err
 	}
@@ -104,7 +113,11 @@ func (m *machine) run() error {
 		return err
 	}
 	m.safe = table.Safe
-	config, graph := m.config()
+	if m.safe {
+		fallback(config)
+	}
+	graph, err := config.Graph()
+	m.complain(err)
 	state := supervisor.NewState(graph, m.epoch, m.safe)
 	slots, fresh, err := snapshotSlots(table.Stored)
 	if err != nil {
@@ -127,6 +140,7 @@ func (m *machine) run() error {
 		Now:   bootTime,
 		Fault: m.fault,
 	})
+	close(m.built)
 	m.injectFaults()
 	actions, err := m.restore(state, slots, table)
 	if err != nil {
@@ -174,19 +188,8 @@ func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, tabl
 	return actions, nil
 }
 
-// config reads the configuration. A bad file costs its unit alone.
-func (m *machine) config() (*unit.Config, *unit.Graph) {
-	config, err := unit.Load(os.DirFS("/etc"), "/etc")
-	m.complain(err)
-	if m.safe {
-		fallback(config)
-	}
-	graph, err := config.Graph()
-	m.complain(err)
-	return config, graph
-}
-
-// complain says mistakes of the configuration, and keeps them for svc status.
+// complain says mistakes of the configuration, and keeps them for svc status. A
+// bad file costs its unit alone.
 func (m *machine) complain(err error) {
 	if err == nil {
 		return
@@ -265,7 +268,6 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	for _, l := range config.Machine.Links {
 		links = append(links, unit.LinkUnit(l.Name))
 	}
-	m.devices = newDeviceSource(m, config.Machine.Modules)
 	m.net = netcfg.New(netcfg.Config{
 		Emit: m.emit("netcfg"), Log: m.note, Fault: m.fault, Hostname: config.Machine.Hostname, Links: links,
 		Load: m.devices.load,
@@ -281,11 +283,7 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	}
 	m.own("keeper", func(context.Context) error { m.keeper.Serve(); return nil })
 	m.own("netcfg", m.net.Run)
-	m.buttons = acpi.New(acpi.Config{Press: func() {
-		m.loop.Send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff, Text: "the power button"})
-	}, Log: func(line string) { m.log.Say(kmsg.Debug, line) }})
-	m.own("acpi", m.buttons.Run)
-	m.own("devices", m.devices.run)
+	m.devices.loadAll(config.Machine.Modules)
 	return nil
 }
 
@@ -312,6 +310,12 @@ func (m *machine) fault(what any, stack []byte) {
 		m.log.Say(kmsg.Error, "  ", strings.TrimSpace(line))
 	}
 	m.exit(exitFault)
+}
+
+// send lets an event into the loop as soon as there is one.
+func (m *machine) send(ev unit.Event) {
+	<-m.built // bounded by Hello
+	m.loop.Send(ev)
 }
 
 // emit lets a part's events into the loop.
