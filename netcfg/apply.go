@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sort"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,7 @@ func plan(t terms, metric int) applied {
 		}
 		return 1
 	}
-	slices.SortStableFunc(p.Routes, func(x, y installed) int { return rank(x) - rank(y) })
+	sort.SliceStable(p.Routes, func(i, j int) bool { return rank(p.Routes[i]) < rank(p.Routes[j]) })
 	return p
 }
 
@@ -135,7 +136,7 @@ func (a *Arm) published() {
 		}
 	}
 	// Names are asked where routes are preferred.
-	slices.SortFunc(with, func(x, y *link) int { return x.metric - y.metric })
+	sort.Slice(with, func(i, j int) bool { return with[i].metric < with[j].metric })
 	var leases []terms
 	online := false
 	for _, l := range with {

@@ -3,6 +3,7 @@ package netcfg
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -13,14 +14,11 @@ func (a *Arm) inOrder() []*link {
 	for _, l := range a.links {
 		ls = append(ls, l)
 	}
-	slices.SortFunc(ls, func(x, y *link) int {
-		if ex, ey := exact(x.cfg), exact(y.cfg); ex != ey {
-			if ex {
-				return -1
-			}
-			return 1
+	sort.Slice(ls, func(i, j int) bool {
+		if ei, ej := exact(ls[i].cfg), exact(ls[j].cfg); ei != ej {
+			return ei
 		}
-		return x.metric - y.metric
+		return ls[i].metric < ls[j].metric
 	})
 	return ls
 }

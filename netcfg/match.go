@@ -1,12 +1,11 @@
 package netcfg
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 
 	"hoopy/unit"
@@ -78,7 +77,7 @@ func noMatch(l *unit.LinkConfig, list []iface) string {
 
 // byOrder sorts interfaces as the kernel numbered them.
 func byOrder(list []iface) {
-	slices.SortFunc(list, func(a, b iface) int { return cmp.Compare(a.index, b.index) })
+	sort.Slice(list, func(i, j int) bool { return list[i].index < list[j].index })
 }
 
 // Wired lists the names of the wired network cards, in order: Ethernet

@@ -1,10 +1,10 @@
 package unit
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"hoopy/unit/schema"
 )
@@ -176,8 +176,9 @@ func strongest(edges []Edge) []Edge {
 	if len(edges) < 2 {
 		return edges
 	}
-	slices.SortStableFunc(edges, func(a, b Edge) int {
-		return cmp.Or(cmp.Compare(a.To, b.To), cmp.Compare(a.Kind, b.Kind))
+	sort.Slice(edges, func(i, j int) bool {
+		a, b := edges[i], edges[j]
+		return a.To < b.To || a.To == b.To && a.Kind < b.Kind
 	})
 	return slices.CompactFunc(edges, func(a, b Edge) bool { return a.To == b.To })
 }
@@ -220,7 +221,7 @@ func (b *builder) graph() *Graph {
 		}
 	}
 	for _, edges := range g.out {
-		slices.SortFunc(edges, func(a, b Edge) int { return cmp.Compare(a.To, b.To) })
+		sort.Slice(edges, func(i, j int) bool { return edges[i].To < edges[j].To })
 	}
 	return g
 }

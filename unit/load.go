@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"hoopy/unit/schema"
@@ -90,7 +91,7 @@ func Load(fsys fs.FS, dir string) (*Config, error) {
 			c.bad[name] = true
 		}
 	}
-	slices.SortFunc(c.Units, func(a, b *Unit) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(c.Units, func(i, j int) bool { return c.Units[i].Name < c.Units[j].Name })
 	return c, schema.Join(mistakes)
 }
 

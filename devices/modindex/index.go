@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -86,9 +87,7 @@ func (x *Index) Search(key string) []Value {
 	}
 	s := search{x: x, budget: len(x.data)}
 	s.walk(Normalize(key))
-	slices.SortStableFunc(s.out, func(a, b Value) int {
-		return int(int64(a.Priority) - int64(b.Priority))
-	})
+	sort.SliceStable(s.out, func(i, j int) bool { return s.out[i].Priority < s.out[j].Priority })
 	kept := s.out[:0]
 	for _, v := range s.out {
 		if !slices.ContainsFunc(kept, func(k Value) bool { return k.Text == v.Text }) {

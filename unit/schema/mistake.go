@@ -1,10 +1,9 @@
 package schema
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -48,8 +47,9 @@ func Mistakes(err error) []*Mistake {
 
 // Join makes one error of mistakes, sorted by file and line; nil of none.
 func Join(all []*Mistake) error {
-	slices.SortStableFunc(all, func(a, b *Mistake) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return a.File < b.File || a.File == b.File && a.Line < b.Line
 	})
 	errs := make([]error, len(all))
 	for i, m := range all {
