@@ -146,7 +146,7 @@ func (a *Arm) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer k.nl.Close()
+		defer k.rt.close()
 		a.k = k
 	}
 	a.nameHost()

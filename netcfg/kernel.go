@@ -12,7 +12,6 @@ import (
 
 	"github.com/mdlayher/packet"
 	"github.com/mdlayher/socket"
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -75,52 +74,19 @@ const (
 	lit         = unix.IFF_UP | unix.IFF_LOWER_UP // a carrier, and somebody who wants it
 )
 
-// linux is the kernel of this machine.
+// linux is the kernel of this machine; what it asks by rtnetlink stands in
+// rtnetlink.go.
 type linux struct {
 	sys string // where sysfs is
-	nl  *netlink.Handle
+	rt  rtnetlink
 }
 
 func newLinux(sys string) (*linux, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	rt, err := newRtnetlink()
 	if err != nil {
-		return nil, fmt.Errorf("rtnetlink: %w", err)
+		return nil, err
 	}
-	if err := h.SetSocketTimeout(callTimeout); err != nil {
-		h.Close()
-		return nil, fmt.Errorf("rtnetlink: %w", err)
-	}
-	return &linux{sys, h}, nil
-}
-
-// dumpTries is how often a dump is asked for again that a change of the
-// interfaces cut across.
-const dumpTries = 10
-
-func (k *linux) ifaces() ([]iface, error) {
-	var links []netlink.Link
-	var err error
-	for range dumpTries {
-		if links, err = k.nl.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("interfaces: %w", err)
-	}
-	list := make([]iface, 0, len(links))
-	for _, l := range links {
-		a := l.Attrs()
-		list = append(list, iface{
-			index: a.Index, name: a.Name, mac: a.HardwareAddr, mtu: a.MTU,
-			driver:   driver(k.sys, a.Name),
-			up:       a.RawFlags&unix.IFF_UP != 0,
-			carrier:  a.RawFlags&lit == lit,
-			loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
-			port:     a.MasterIndex != 0,
-		})
-	}
-	return list, nil
+	return &linux{sys, rt}, nil
 }
 
 // driver is the name of the kernel's driver of an interface; empty if it has
@@ -131,89 +97,6 @@ func driver(sys, name string) string {
 		return ""
 	}
 	return filepath.Base(to)
-}
-
-// byIndex is a link that is known by its index alone.
-func byIndex(index int) netlink.Link {
-	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
-}
-
-func (k *linux) up(index int) error { return k.nl.LinkSetUp(byIndex(index)) }
-
-func (k *linux) setMTU(index, mtu int) error { return k.nl.LinkSetMTU(byIndex(index), mtu) }
-
-func (k *linux) hasAddr(index int, a netip.Addr) bool {
-	var list []netlink.Addr
-	var err error
-	for range dumpTries {
-		if list, err = k.nl.AddrList(byIndex(index), netlink.FAMILY_V4); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	for _, l := range list {
-		if b, ok := netip.AddrFromSlice(l.IP.To4()); ok && a == b {
-			return true
-		}
-	}
-	return false
-}
-
-func address(p netip.Prefix, left time.Duration) *netlink.Addr {
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}}
-	if p.Bits() < 31 {
-		a.Broadcast = broadcastOf(p).AsSlice()
-	}
-	// The kernel counts whole seconds, and up to 20 ms too fast: without a
-	// margin it would be first, before the last tries to renew. Its for ever is
-	// ours, 0xffffffff.
-	a.ValidLft = int(min(left+lifeMargin, forever) / time.Second)
-	a.PreferedLft = a.ValidLft
-	return a
-}
-
-func (k *linux) addAddr(i iface, p netip.Prefix, left time.Duration) error {
-	// Else the kernel takes what others add to the same network away with ours
-	// (ip-sysctl: promote_secondaries). Where /proc/sys cannot be written, it does.
-	_ = os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", i.name, "promote_secondaries"), []byte("1"), 0)
-	return k.nl.AddrReplace(byIndex(i.index), address(p, left))
-}
-
-func (k *linux) delAddr(index int, p netip.Prefix) error {
-	return gone(k.nl.AddrDel(byIndex(index), address(p, forever)), unix.EADDRNOTAVAIL)
-}
-
-func (k *linux) route(index int, r installed) *netlink.Route {
-	to := &netlink.Route{
-		LinkIndex: index, Priority: r.Metric, Protocol: protoDHCP, Family: netlink.FAMILY_V4,
-		Dst: &net.IPNet{IP: r.To.Addr().AsSlice(), Mask: net.CIDRMask(r.To.Bits(), 32)},
-		Src: r.Source.AsSlice(),
-	}
-	if r.Via.IsUnspecified() {
-		to.Scope = netlink.SCOPE_LINK
-		return to
-	}
-	to.Gw = r.Via.AsSlice()
-	if r.Onlink {
-		to.Flags = int(netlink.FLAG_ONLINK)
-	}
-	return to
-}
-
-func (k *linux) addRoute(index int, r installed) error {
-	return k.nl.RouteReplace(k.route(index, r))
-}
-
-func (k *linux) delRoute(index int, r installed) error {
-	return gone(k.nl.RouteDel(k.route(index, r)), unix.ESRCH)
-}
-
-// gone is err, unless it says that what was to be removed is not there: the
-// kernel takes routes away with their address, addresses with their interface.
-func gone(err error, was error) error {
-	if errors.Is(err, was) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return err
 }
 
 // rawConn is the packet socket.
@@ -305,23 +188,6 @@ func (k *linux) hostname() string {
 }
 
 func (k *linux) setHostname(name string) error { return unix.Sethostname([]byte(name)) }
-
-// Lo brings the loopback interface up; the kernel gives it 127.0.0.1/8, and
-// ::1/128 once it knows IPv6.
-func Lo() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("lo: rtnetlink: %w", err)
-	}
-	defer h.Close()
-	if err := h.SetSocketTimeout(callTimeout); err != nil {
-		return fmt.Errorf("lo: rtnetlink: %w", err)
-	}
-	if err := h.LinkSetUp(byIndex(1)); err != nil { // LOOPBACK_IFINDEX
-		return fmt.Errorf("lo: %w", err)
-	}
-	return nil
-}
 
 // missed stands for every interface: changes were lost.
 const missed = -1

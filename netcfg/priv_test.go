@@ -460,7 +460,7 @@ func TestRoutesOfAClouds32(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.nl.Close()
+	defer k.rt.close()
 	l := must(netlink.LinkByName("lan9"))
 	i := iface{index: l.Attrs().Index, name: "lan9"}
 	if err := k.up(i.index); err != nil {
