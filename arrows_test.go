@@ -1,5 +1,5 @@
 // Package hoopy_test holds what is true of the whole tree: which package may
-// import which.
+// import which, and what /init weighs.
 package hoopy_test
 
 import (
@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,17 +49,42 @@ var arrows = map[string][]string{
 var keeperMay = []string{"golang.org/x/sys/unix", "hoopy/kmsg", "os", "os/signal", "syscall", "unsafe"}
 
 // heavy may not be linked into /init: each costs more than what it would give.
-var heavy = []string{"net/http", "crypto/tls", "text/template", "html/template", "log/slog", "os/exec"}
+var heavy = []string{"net/http", "crypto/tls", "text/template", "html/template", "log/slog", "os/exec",
+	"github.com/vishvananda/netlink"} // its messages, netlink/nl, are light
 
-func list(t *testing.T, args ...string) (pkgs []pkg) {
+// initMost is what /init may weigh, in bytes: it is unpacked at every boot, and
+// what is linked but never runs is read, audited and mapped all the same.
+const initMost = 4_500_000
+
+// run gives what a go command says of the tree. It opens all folders first: go
+// test keeps a result as long as what the test itself opened is unchanged, and
+// does not know what its children have read.
+func run(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != "." && (d.Name()[0] == '.' || path == "out" || path == "bin") {
+			return filepath.SkipDir
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a folder that another test has thrown away
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go list %v: %v\n%s", args, err, &stderr)
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, &stderr)
 	}
+	return out
+}
+
+func list(t *testing.T, args ...string) (pkgs []pkg) {
+	t.Helper()
+	out := run(t, exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...))
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p pkg
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
@@ -122,4 +150,21 @@ func TestInitIsLean(t *testing.T) {
 			t.Errorf("/init links %s", dep)
 		}
 	}
+}
+
+// TestInitIsSmall builds /init as the image does, build/image/compile.go.
+func TestInitIsSmall(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "init")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./cmd/init")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1")
+	run(t, cmd)
+	info, err := os.Stat(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > initMost {
+		t.Errorf("/init is %d bytes, %d more than it may be; see go tool nm -size -sort size, and go build -ldflags=-dumpdep for who asks for what",
+			info.Size(), info.Size()-initMost)
+	}
+	t.Logf("/init is %d bytes", info.Size())
 }
