@@ -110,7 +110,7 @@ func TestTCP(t *testing.T) {
 	u := acting("tcp", unit.ByTCP, "act:listen", strconv.Itoa(port))
 	u.ReadyPort = uint16(port)
 	id := b.start(u)
-	b.expect("spawned", "ready")
+	b.expect("spawned", "noted: listening on "+strconv.Itoa(port), "ready")
 	b.do(unit.Stop, u, id)
 	b.next()
 	b.expect("empty")
