@@ -16,12 +16,17 @@ var lonely = [...]string{"devices/virtual/dmi/id/modalias", "devices/system/cpu/
 // others. Devices that vanish meanwhile are skipped. Going by bus costs a
 // seventh of a walk over /sys/devices.
 func walkModaliases(sys string, yield func(modalias string)) {
-	done := map[string]bool{}
-	bus := func(name string) {
-		if done[name] {
-			return
+	walkBuses(sys, names(filepath.Join(sys, "bus")), yield)
+	for _, path := range lonely {
+		if alias := firstLine(filepath.Join(sys, path)); alias != "" {
+			yield(alias)
 		}
-		done[name] = true
+	}
+}
+
+// walkBuses is walkModaliases for some buses, in their order.
+func walkBuses(sys string, buses []string, yield func(modalias string)) {
+	for _, name := range buses {
 		dir := filepath.Join(sys, "bus", name, "devices")
 		for _, device := range names(dir) {
 			alias := firstLine(filepath.Join(dir, device, "modalias"))
@@ -32,17 +37,6 @@ func walkModaliases(sys string, yield func(modalias string)) {
 			if alias != "" {
 				yield(alias)
 			}
-		}
-	}
-	for _, name := range firstBuses {
-		bus(name)
-	}
-	for _, name := range names(filepath.Join(sys, "bus")) {
-		bus(name)
-	}
-	for _, path := range lonely {
-		if alias := firstLine(filepath.Join(sys, path)); alias != "" {
-			yield(alias)
 		}
 	}
 }

@@ -138,6 +138,23 @@ func (j *jobs) wait(ctx context.Context) bool {
 	return len(j.open) == 0
 }
 
+// waitOpen returns when the background may begin, or when ctx ends.
+func (j *jobs) waitOpen(ctx context.Context) {
+	for {
+		j.mu.Lock()
+		held := j.held(time.Now())
+		j.mu.Unlock()
+		if held == 0 {
+			return
+		}
+		select {
+		case <-time.After(held):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // laneOf gives network devices the foreground: PCI class 02, virtio device 1,
 // the synthetic cards of Hyper-V and Xen.
 func laneOf(modalias string) lane {

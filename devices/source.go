@@ -56,7 +56,7 @@ type Source struct {
 	queue   *queue
 	jobs    *jobs
 	again   chan struct{} // one token: coldplug once more
-	scans   chan bool     // scan the classes; true with the end of the first coldplug
+	scans   chan bool     // scan the classes; true at the end of the first coldplug
 	through chan struct{} // closed with the first coldplug
 	calm    atomic.Bool   // the network is ready
 }
@@ -171,7 +171,6 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 		}
 		each(u)
 	}
-	k.scan(s.sys, tell)
 	for {
 		select {
 		case <-ctx.Done():
@@ -184,9 +183,9 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 				}
 				tell(u)
 			}
-		case first := <-s.scans:
+		case last := <-s.scans:
 			k.scan(s.sys, tell)
-			if first {
+			if last {
 				close(s.through)
 			}
 		}
@@ -262,13 +261,19 @@ func (s *Source) loadJob(ctx context.Context, one job, in lane) {
 }
 
 // coldplug walks the modaliases, once at first and then whenever events were
-// lost.
+// lost. The first time it begins with the buses that network cards sit on, and
+// goes on when the background may.
 func (s *Source) coldplug(ctx context.Context) error {
+	seen := map[string]bool{}
+	walkBuses(s.sys, firstBuses[:], func(alias string) { s.offer(seen, alias) })
+	s.jobs.waitOpen(ctx)
+	if !s.scan(ctx, false) { // what is there already is told now, not after the modules
+		return nil
+	}
 	for first := true; ; first = false {
-		s.walk(ctx)
-		select {
-		case s.scans <- first:
-		case <-ctx.Done():
+		s.walk(ctx, seen)
+		seen = map[string]bool{}
+		if !s.scan(ctx, first) {
 			return nil
 		}
 		select {
@@ -288,22 +293,33 @@ func (s *Source) coldplug(ctx context.Context) error {
 	}
 }
 
+// offer makes a job of an alias that was not seen before.
+func (s *Source) offer(seen map[string]bool, alias string) {
+	if !seen[alias] {
+		seen[alias] = true
+		s.jobs.add(job{name: alias}, laneOf(alias))
+	}
+}
+
+// scan has deliver look at the classes; false: ctx has ended.
+func (s *Source) scan(ctx context.Context, last bool) bool {
+	select {
+	case s.scans <- last:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // walk reads all modaliases and waits until their modules are loaded, again
 // and again until a walk finds nothing new.
-func (s *Source) walk(ctx context.Context) {
+func (s *Source) walk(ctx context.Context, seen map[string]bool) {
 	ctx, cancel := context.WithTimeout(ctx, coldplugLimit)
 	defer cancel()
-	seen := map[string]bool{}
 	for round := range rounds {
-		fresh := 0
-		walkModaliases(s.sys, func(alias string) {
-			if !seen[alias] {
-				seen[alias] = true
-				fresh++
-				s.jobs.add(job{name: alias}, laneOf(alias))
-			}
-		})
-		if fresh == 0 && round > 0 {
+		before := len(seen)
+		walkModaliases(s.sys, func(alias string) { s.offer(seen, alias) })
+		if len(seen) == before && round > 0 {
 			return
 		}
 		if !s.jobs.wait(ctx) {

@@ -34,7 +34,7 @@ type Config struct {
 	// StopGC is called once, when everything that is allocated at start has
 	// been: debug.SetGCPercent(-1). Nil: collection goes on.
 	StopGC func()
-	// CheckHeap is called every 30 s and only while no fork is in
+	// CheckHeap is called every IdleEvery and only while no fork is in
 	// flight (a collection would wait for it): collect if the heap has grown.
 	// It must not stop the world otherwise. Nil: nothing.
 	CheckHeap func()
@@ -64,6 +64,9 @@ type Config struct {
 	SignalWithin Duration
 	// EndWithin bounds the end, from OpEnd to the last act. 0: 90 s.
 	EndWithin Duration
+	// IdleEvery is when what a boot need not wait for is done: the heap is looked
+	// at, and PID 1 moved into its cgroup. 0: 30 s.
+	IdleEvery Duration
 
 	// testOnlyTurn is called at the beginning of each turn of the loop.
 	testOnlyTurn func()
@@ -82,6 +85,7 @@ func (c *Config) defaults() {
 	set(&c.RetryEvery, 30*Second)
 	set(&c.SignalWithin, 15*Second)
 	set(&c.EndWithin, 90*Second)
+	set(&c.IdleEvery, 30*Second)
 	if c.Watchdog == "" {
 		c.Watchdog = "/dev/watchdog"
 	}

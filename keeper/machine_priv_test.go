@@ -63,8 +63,8 @@ func boot(t *testing.T, cfg Config, files ...string) *machine {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(struct {
-		PingEvery, PongWithin, HelloWithin, DeathWindow, RetryEvery, SignalWithin, EndWithin Duration
-	}{cfg.PingEvery, cfg.PongWithin, cfg.HelloWithin, cfg.DeathWindow, cfg.RetryEvery, cfg.SignalWithin, cfg.EndWithin})
+		PingEvery, PongWithin, HelloWithin, DeathWindow, RetryEvery, SignalWithin, EndWithin, IdleEvery Duration
+	}{cfg.PingEvery, cfg.PongWithin, cfg.HelloWithin, cfg.DeathWindow, cfg.RetryEvery, cfg.SignalWithin, cfg.EndWithin, cfg.IdleEvery})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestEarlyMounts(t *testing.T) {
-	m := boot(t, Config{})
+	m := boot(t, Config{IdleEvery: 100 * Millisecond})
 	_, _, _ = m.supervisor().hello() // answered when all stand
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", m.cmd.Process.Pid))
 	if err != nil {
@@ -96,13 +96,10 @@ func TestEarlyMounts(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, dir := range []string{"keeper", "supervisor", "svc"} {
-		procs, err := os.ReadFile(m.path("/sys/fs/cgroup/" + dir + "/cgroup.procs"))
-		if err != nil {
-			t.Error(err)
-		}
-		if alone := strings.Count(string(procs), "\n") == 1; alone != (dir != "svc") {
-			t.Errorf("cgroup %s holds %q", dir, procs)
-		}
+	for dir, want := range map[string]int{"keeper": 1, "supervisor": 1, "svc": 0} {
+		m.until("cgroup "+dir+" to hold what it should", func() bool {
+			procs, err := os.ReadFile(m.path("/sys/fs/cgroup/" + dir + "/cgroup.procs"))
+			return err == nil && strings.Count(string(procs), "\n") == want
+		})
 	}
 }

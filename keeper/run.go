@@ -45,7 +45,8 @@ type keeper struct {
 	ending   Duration // when it began
 	deadline Duration // of that end; 0: none
 	final    bool     // the last act has begun
-	heapAt   Duration // next CheckHeap
+	idleAt   Duration // when IdleEvery is over
+	movedIn  bool     // PID 1 is in its own cgroup
 
 	panics int
 	in     [PacketMax + 1]byte
@@ -75,7 +76,7 @@ func Run(cfg Config) {
 		deaths:  deaths{window: cfg.DeathWindow},
 		dog:     watchdog{fd: -1},
 		voice:   voice{read: -1, write: -1},
-		heapAt:  mono() + Minute,
+		idleAt:  mono() + cfg.IdleEvery,
 	}
 	k.sup.none()
 	if err != nil {
@@ -124,9 +125,6 @@ func panicText(v any) string {
 	return "a value"
 }
 
-// heapEvery is when the heap is looked at, the first time when the boot is over.
-const heapEvery = 30 * Second
-
 // start is the boot, in the order in which it happens.
 func (k *keeper) start() {
 	// A huge page is 2 MB, more than this process or the supervisor, which
@@ -156,10 +154,9 @@ func (k *keeper) start() {
 	mount(mountTable[firstMounts:], k.log)
 	makeLinks(k.log)
 	k.limits()
-	k.orderCgroups()
 	k.mounted = true
 	k.checkImage()
-	k.heapAt = mono() + heapEvery
+	k.idleAt = mono() + k.cfg.IdleEvery
 	k.dog.open(k.cfg.Watchdog, k.log)
 }
 
@@ -226,8 +223,12 @@ func (k *keeper) turn() {
 	k.dog.feed(now, k.wellKept(now), k.log)
 	k.launch()
 	k.tell()
-	if now >= k.heapAt {
-		k.heapAt = now + heapEvery
+	if now >= k.idleAt {
+		if !k.movedIn {
+			k.movedIn = true
+			k.moveIn()
+		}
+		k.idleAt = now + k.cfg.IdleEvery
 		if k.cfg.CheckHeap != nil && k.flying == 0 && !k.sup.forking() && !k.shell.forking {
 			k.cfg.CheckHeap()
 		}
@@ -271,7 +272,7 @@ func (k *keeper) crippled() {
 
 // next is when something is due that no descriptor announces.
 func (k *keeper) next() Duration {
-	t, end := k.heapAt, k.deadline
+	t, end := k.idleAt, k.deadline
 	if k.final {
 		end = 0 // it has been used
 	}

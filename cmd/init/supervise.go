@@ -37,6 +37,13 @@ const (
 	calmAfter    = 10 * time.Minute // then safe mode ends
 )
 
+// Half the memory for a little more work: the heap is a few hundred KiB. Without
+// any collection it would stay below memoryMost, in bytes.
+const (
+	gcPercent  = 50
+	memoryMost = 32 << 20
+)
+
 const (
 	keyControl  = "control"
 	keySnapshot = "snapshot"
@@ -69,8 +76,12 @@ func supervise(epochText string) int {
 		fmt.Fprintf(os.Stderr, "init: epoch %q is no number\n", epochText)
 		return 2
 	}
-	// Half the memory for a little more work: the heap is a few hundred KiB.
-	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(memoryMost)
+	if epoch == 1 {
+		debug.SetGCPercent(-1) // not while the machine boots, see said
+	} else {
+		debug.SetGCPercent(gcPercent)
+	}
 	words := cmdline()
 	m := &machine{
 		ctx: context.Background(), epoch: uint32(epoch), cmdline: words, built: make(chan struct{}),
@@ -149,9 +160,7 @@ func (m *machine) run() error {
 	if err := m.arms(config, table); err != nil {
 		return err
 	}
-	if err := m.serve(table.Stored); err != nil {
-		return err
-	}
+	m.own("control", func(ctx context.Context) error { return m.serve(ctx, table.Stored) })
 	if m.safe {
 		time.AfterFunc(calmAfter, func() {
 			m.log.Say(kmsg.Warning, "safe mode ends: ten calm minutes")
@@ -278,11 +287,13 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 		},
 	})
 	m.loop.Arms[unit.Service], m.loop.Arms[unit.Task], m.loop.Arms[unit.Link] = m.procs, m.procs, m.net
-	if err := netcfg.Lo(); err != nil {
-		m.log.Say(kmsg.Error, err.Error())
-	}
 	m.own("keeper", func(context.Context) error { m.keeper.Serve(); return nil })
-	m.own("netcfg", m.net.Run)
+	m.own("netcfg", func(ctx context.Context) error {
+		if err := netcfg.Lo(); err != nil {
+			m.log.Say(kmsg.Error, err.Error())
+		}
+		return m.net.Run(ctx)
+	})
 	m.devices.loadAll(config.Machine.Modules)
 	return nil
 }
@@ -366,7 +377,7 @@ const reloadPause = 100 * time.Millisecond // for the answer to reach svc
 
 // serve answers svc. The listening socket is the keeper's: a svc that comes
 // while the supervisor is replaced waits in its backlog.
-func (m *machine) serve(stored map[string]int) error {
+func (m *machine) serve(ctx context.Context, stored map[string]int) error {
 	var l *net.UnixListener
 	if fd, ok := stored[keyControl]; ok {
 		delete(stored, keyControl)
@@ -398,14 +409,19 @@ func (m *machine) serve(stored map[string]int) error {
 		loop: m.loop, procs: m.procs, note: m.note, reload: m.reload, now: bootTime,
 		epoch: m.epoch, mistakes: m.mistakes, image: image(), kernel: kernel(),
 	}
-	m.own("control", func(ctx context.Context) error { return control.Serve(ctx, l, b) })
-	return nil
+	return control.Serve(ctx, l, b)
 }
 
 // said tells the sources what they want to know of transitions.
 func (m *machine) said(a unit.Action) {
-	if a.To == unit.Ready && a.Unit.Name == unit.Network && a.From != a.To {
+	if a.From == a.To || a.To != unit.Ready {
+		return
+	}
+	switch a.Unit.Name {
+	case unit.Network:
 		m.devices.networkReady()
+	case unit.Boot:
+		debug.SetGCPercent(gcPercent)
 	}
 }
 
