@@ -31,7 +31,6 @@ const (
 type Config struct {
 	Root    string       // folder that stands for "/"; empty is "/"
 	Release string       // empty is uname -r
-	Modules []string     // loaded by name first of all: those that no device asks for
 	Cmdline string       // text of /proc/cmdline
 	Log     func(string) // what an operator should read; called from any goroutine; nil drops it
 	Debug   func(string) // what became of each module; likewise
@@ -92,6 +91,14 @@ func New(c Config) (*Source, error) {
 	return s, nil
 }
 
+// Modules has modules loaded by name, before all others: those that no device
+// asks for. It may be called before Run, and never blocks.
+func (s *Source) Modules(names []string) {
+	for _, name := range names {
+		s.jobs.add(job{name: name, byName: true}, foreground)
+	}
+}
+
 // Loader is the source's loader, for modules that others need by name.
 func (s *Source) Loader() *Loader { return s.loader }
 
@@ -146,9 +153,6 @@ func (s *Source) Run(ctx context.Context, each func(Uevent)) error {
 		})
 	}
 	start("reader", s.read)
-	for _, name := range s.config.Modules {
-		s.jobs.add(job{name: name, byName: true}, foreground)
-	}
 	for range 2 {
 		start("worker", func(ctx context.Context) error { return s.work(ctx, true) })
 	}

@@ -90,12 +90,13 @@ func run(t *testing.T, c LoaderConfig, modules []string) (*running, context.Canc
 	t.Helper()
 	r := &running{socket: newFakeSocket(), ended: make(chan error, 1)}
 	s, err := New(Config{
-		Root: c.Root, Release: c.Release, Cmdline: c.Cmdline, Modules: modules, Log: r.log,
+		Root: c.Root, Release: c.Release, Cmdline: c.Cmdline, Log: r.log,
 		testOnlyKernel: c.testOnlyKernel, testOnlyReader: r.socket,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Modules(modules)
 	r.Source = s
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +26,8 @@ type deviceSource struct {
 
 	mu     sync.Mutex
 	source *devices.Source
-	calm   bool // the network is ready
+	names  []string // of modules that init.toml names
+	calm   bool     // the network is ready
 }
 
 func newDeviceSource(m *machine) *deviceSource {
@@ -69,6 +69,7 @@ func (d *deviceSource) life(ctx context.Context, through func()) error {
 		close(d.ready)
 	}
 	d.source = s
+	s.Modules(d.names)
 	if d.calm {
 		s.NetworkReady()
 	}
@@ -112,20 +113,14 @@ func (d *deviceSource) networkReady() {
 	}
 }
 
-// loadAll loads the modules that init.toml names, one after the other.
-func (d *deviceSource) loadAll(names []string) {
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				d.m.fault(p, debug.Stack())
-			}
-		}()
-		for _, name := range names {
-			if err := d.load(name); err != nil {
-				d.m.note("init.toml: modules: " + err.Error())
-			}
-		}
-	}()
+// loadNames has the modules loaded that init.toml names.
+func (d *deviceSource) loadNames(names []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names = names
+	if d.source != nil {
+		d.source.Modules(names)
+	}
 }
 
 // load loads a module by name for another part, bounded by loadTimeout.

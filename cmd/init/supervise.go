@@ -294,7 +294,7 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 		}
 		return m.net.Run(ctx)
 	})
-	m.devices.loadAll(config.Machine.Modules)
+	m.devices.loadNames(config.Machine.Modules)
 	return nil
 }
 
