@@ -81,7 +81,7 @@ func (l *Log) Reopen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kmsg.open(l.opt.Kmsg, unix.O_WRONLY)
-	l.console.open(l.opt.Console, unix.O_WRONLY)
+	l.console.open(l.opt.Console, unix.O_WRONLY|unix.O_APPEND) // keeper and supervisor may share a file
 	l.threshold = consoleLevel(l.opt.Printk)
 }
 
