@@ -21,7 +21,7 @@ const (
 )
 
 // Dep is one word of a dependency list: "musl", "openrc>=0.24", "!foo",
-// "so:libc.so.1", "zfs@edge". In Provides, Version without Op Equal never
+// "so:libc.so.1", "zfs@edge", "zfs@edge>2". In Provides, Version without Op Equal never
 // occurs, and an empty Version makes the name virtual.
 type Dep struct {
 	Name     string
@@ -38,11 +38,11 @@ func (d Dep) String() string {
 		b.WriteByte('!')
 	}
 	b.WriteString(d.Name)
-	b.WriteString(d.Op.String())
-	b.WriteString(d.Version)
 	if d.Tag != "" {
 		b.WriteString("@" + d.Tag)
 	}
+	b.WriteString(d.Op.String())
+	b.WriteString(d.Version)
 	return b.String()
 }
 
@@ -104,19 +104,7 @@ func ParseDep(s string) (Dep, error) {
 	if r, ok := strings.CutPrefix(rest, "!"); ok {
 		d.Conflict, rest = true, r
 	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		d.Tag, rest = rest[i+1:], rest[:i]
-		if d.Tag == "" {
-			return bad("nothing after @")
-		}
-		if strings.ContainsAny(d.Tag, "<>=~!") {
-			return bad("the pin comes last")
-		}
-	}
-	at := strings.IndexAny(rest, "<>=~")
-	if at < 0 {
-		d.Name = rest
-	} else {
+	if at := strings.IndexAny(rest, "<>=~"); at >= 0 {
 		end := at
 		for end < len(rest) && strings.IndexByte("<>=~", rest[end]) >= 0 {
 			end++
@@ -125,10 +113,17 @@ func ParseDep(s string) (Dep, error) {
 		if !ok {
 			return bad(fmt.Sprintf("no operator %q", rest[at:end]))
 		}
-		d.Name, d.Op, d.Version = rest[:at], op, rest[end:]
+		d.Op, d.Version, rest = op, rest[end:], rest[:at]
 		if d.Version == "" {
 			return bad("no version after the operator")
 		}
+		if v, tag, ok := strings.Cut(d.Version, "@"); ok {
+			return bad(fmt.Sprintf("the pin stands before the operator: %s@%s%s%s", rest, tag, op, v))
+		}
+	}
+	var pinned bool
+	if d.Name, d.Tag, pinned = strings.Cut(rest, "@"); pinned && (d.Tag == "" || strings.Contains(d.Tag, "@")) {
+		return bad("one word after @ is needed")
 	}
 	if d.Name == "" {
 		return bad("no name")

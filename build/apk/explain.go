@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hoopy/unit/schema"
 )
 
-// UnsatisfiableError says why no set of packages meets a world, one reason a
-// line, the most telling first.
+// UnsatisfiableError says why no set of packages meets a world. Each reason is a
+// paragraph, the most telling first: what is wrong, and on further lines who
+// asked for it and what there is instead.
 type UnsatisfiableError struct {
 	Reasons []string
 }
 
 func (e *UnsatisfiableError) Error() string {
-	return "no set of packages will do:\n  " + strings.Join(e.Reasons, "\n  ")
+	return "no set of packages will do:\n  " + strings.ReplaceAll(strings.Join(e.Reasons, "\n"), "\n", "\n  ")
 }
 
 // reason is why a package was ruled out.
@@ -80,7 +83,7 @@ func (s *solver) explain() error {
 			switch kind {
 			case failTag:
 				told[f.need.on] = true
-				add(fmt.Sprintf("%s is asked for from repository @%s, and there is none of that name", f.need.Dep, f.need.Tag))
+				add(fmt.Sprintf("%s: no repository is tagged @%s", f.need.Dep, f.need.Tag))
 			case failNone:
 				told[f.name] = true
 				add(s.noOffer(f.name))
@@ -90,8 +93,9 @@ func (s *solver) explain() error {
 					add(s.broken(f.pkg))
 				}
 			case failBoth:
-				add(fmt.Sprintf("%s (for %s) and %s (for %s) both provide %s",
-					f.pkg.ID(), s.wanter(f.pkg), idOf(f.other), s.wanter(f.other), f.name.s))
+				add(fmt.Sprintf("%s and %s both provide %s, which only one may\n  %s: %s\n  %s: %s",
+					f.pkg.ID(), idOf(f.other), f.name.s,
+					f.pkg.ID(), s.wanter(f.pkg), idOf(f.other), s.wanter(f.other)))
 			case failNeed:
 				c := f.need.on.chosen.pkg
 				if told[f.need.on] || c != nil && told[c.name] {
@@ -118,29 +122,32 @@ func idOf(c *choice) string {
 	return c.ID()
 }
 
-// asker names who asked and through whom that came in: "chrony-4.5-r0 (for
-// nas-base-1, for the list of packages)".
+// theList is the world, as its reader knows it.
+const theList = "the list of packages"
+
+// asker names who asked, and through whom that came in: "chrony-4.5-r0, for
+// nas-base-1 of the list of packages".
 func asker(by *choice) string {
 	if by == nil {
-		return "the list of packages"
+		return theList
 	}
 	out := by.ID()
 	seen := map[*choice]bool{by: true}
-	for n := by; ; {
-		up := n.askedBy()
-		if up == nil {
-			return out + " (for the list of packages)"
-		}
-		if seen[up.by] || len(seen) > 6 || up.by == nil {
-			if up.by == nil {
-				return out + " (for the list of packages)"
-			}
+	for len(seen) <= 6 {
+		up := by.askedBy()
+		switch {
+		case up == nil && len(by.InstallIf) > 0:
+			return out + ", which comes with " + FormatDeps(by.InstallIf)
+		case up == nil || up.by != nil && seen[up.by]:
 			return out
+		case up.by == nil:
+			return out + " of " + theList
 		}
-		seen[up.by] = true
-		out += ", for " + up.by.ID()
-		n = up.by
+		by = up.by
+		seen[by] = true
+		out += ", for " + by.ID()
 	}
+	return out
 }
 
 // askedBy finds who wanted a package, through any of its names.
@@ -167,57 +174,79 @@ func (c *choice) askedBy() *ask {
 	return found
 }
 
-// wanter names who wants a package.
+// wanter says who wants a package.
 func (s *solver) wanter(c *choice) string {
 	if c == nil {
-		return "nobody"
+		return "wanted by nobody"
 	}
 	if a := c.askedBy(); a != nil {
-		return asker(a.by)
+		return "wanted by " + asker(a.by)
 	}
-	return "its install_if"
+	return "there because of what else is chosen (" + FormatDeps(c.InstallIf) + ")"
 }
 
-// askers lists who wants what, for the end of a line.
+// askers lists who wants what, one line each.
 func askers(asks []ask, only func(ask) bool) string {
-	var parts []string
+	var lines []string
 	for _, a := range asks {
 		if only != nil && !only(a) {
 			continue
 		}
-		who := asker(a.by)
+		who := "\n  wanted by " + asker(a.by)
 		if a.dep.Op != Any {
-			who += fmt.Sprintf(" as %s", a.dep)
+			who += fmt.Sprintf(": %s", a.dep)
 		}
-		if !slices.Contains(parts, who) {
-			parts = append(parts, who)
+		if !slices.Contains(lines, who) {
+			lines = append(lines, who)
 		}
 	}
-	if len(parts) == 0 {
-		return ""
+	slices.Sort(lines)
+	if len(lines) > 3 {
+		lines = append(lines[:3], fmt.Sprintf("\n  and by %d more", len(lines)-3))
 	}
-	if len(parts) > 2 {
-		parts = append(parts[:2], fmt.Sprintf("%d more", len(parts)-2))
-	}
-	return "; wanted by " + strings.Join(parts, " and by ")
+	return strings.Join(lines, "")
 }
 
+func wants(a ask) bool { return !a.dep.Conflict }
+
 func (s *solver) noOffer(n *name) string {
-	by := askers(n.asked, func(a ask) bool { return !a.dep.Conflict })
+	by := askers(n.asked, wants)
 	if len(n.offers) == 0 {
-		return fmt.Sprintf("%s: no repository has it%s", n.s, by)
+		return fmt.Sprintf("%s: no repository has it%s%s", n.s, s.didYouMean(n.s), by)
 	}
 	var ids []string
 	for _, o := range n.offers {
 		ids = append(ids, o.pkg.ID()+o.pkg.ruledOut())
 	}
+	for _, a := range n.asked {
+		if wants(a) && a.dep.Op != Any {
+			return fmt.Sprintf("%s: no package has it with a version%s\n  there is %s", n.s, by, few(ids))
+		}
+	}
+	if len(n.offers) == 1 {
+		return fmt.Sprintf("%s: only %s provides it, and whoever wants it has to name that package%s", n.s, ids[0], by)
+	}
 	return fmt.Sprintf("%s: several packages provide it and none is preferred, name one: %s%s", n.s, few(ids), by)
+}
+
+// didYouMean suggests a name of the same kind: "so:", "cmd:" or a package's.
+func (s *solver) didYouMean(wrong string) string {
+	kind, _, has := strings.Cut(wrong, ":")
+	var near []string
+	for _, n := range s.names {
+		k, _, ok := strings.Cut(n.s, ":")
+		if len(n.offers) > 0 && ok == has && (!has || k == kind) && max(len(n.s), len(wrong))-min(len(n.s), len(wrong)) < 3 {
+			near = append(near, n.s)
+		}
+	}
+	slices.Sort(near)
+	return schema.DidYouMean(wrong, near)
 }
 
 func (s *solver) broken(c *choice) string {
 	line := c.ID() + " cannot be used"
 	if c.selectable && !c.tagOK {
-		line += ": it is only in a repository that needs a pin (@tag)"
+		line += ": it is only in a repository that needs a pin: " + c.Name + "@" + c.Repo.Tag
 	} else {
 		line += c.ruledOut()
 	}
@@ -225,15 +254,24 @@ func (s *solver) broken(c *choice) string {
 	for _, p := range c.gifts {
 		asked = append(asked, p.name.asked...)
 	}
-	return line + askers(asked, func(a ask) bool { return !a.dep.Conflict && a != c.why.ask })
+	var others []string
+	for _, o := range c.name.offers {
+		if o.pkg != c && o.pkg.Version != c.Version {
+			others = append(others, o.pkg.ID()+o.pkg.ruledOut())
+		}
+	}
+	line += askers(asked, func(a ask) bool { return wants(a) && a != c.why.ask })
+	if len(others) > 0 {
+		line += "\n  there is also " + few(others)
+	}
+	return line
 }
 
 func (s *solver) unmet(f failure) string {
 	d := f.need
 	who := asker(f.pkg)
 	if d.Conflict {
-		return fmt.Sprintf("%s wants no %s, but %s is chosen%s", who, d.Name, idOf(d.on.chosen.pkg),
-			askers(d.on.asked, func(a ask) bool { return !a.dep.Conflict }))
+		return fmt.Sprintf("%s is chosen, but %s says %s%s", idOf(d.on.chosen.pkg), who, d.Dep, askers(d.on.asked, wants))
 	}
 	var have []string
 	for _, o := range d.on.offers {
@@ -244,22 +282,26 @@ func (s *solver) unmet(f failure) string {
 		have = append(have, id+o.pkg.ruledOut())
 	}
 	if len(have) == 0 {
-		return fmt.Sprintf("%s: no repository has it; wanted by %s", d.Dep, who)
+		return fmt.Sprintf("%s: no repository has it%s\n  wanted by %s", d.Dep, s.didYouMean(d.Name), who)
 	}
-	return fmt.Sprintf("%s is wanted by %s; there is %s", d.Dep, who, few(have))
+	return fmt.Sprintf("%s: cannot be had\n  wanted by %s\n  there is %s", d.Dep, who, few(have))
 }
 
 // ruledOut says why a package is out, for the end of a phrase.
 func (c *choice) ruledOut() string {
 	switch c.why.kind {
 	case whyAsked:
-		return fmt.Sprintf(" (%s asks for %s)", asker(c.why.ask.by), c.why.ask.dep)
+		return fmt.Sprintf(" (%s, says %s)", c.why.ask.dep, asker(c.why.ask.by))
 	case whyNeeds:
 		return fmt.Sprintf(" (needs %s, which cannot be had)", c.why.ask.dep)
 	case whyGives:
-		return fmt.Sprintf(" (does not provide %s, as what provides %s must)", c.why.name.s, c.why.with.s)
+		return fmt.Sprintf(" (%s comes with %s, and only one may provide it)", c.why.with.s, c.why.name.s)
 	case whyTaken:
-		return fmt.Sprintf(" (%s is taken by %s)", c.why.name.s, idOf(c.why.name.chosen.pkg))
+		by := idOf(c.why.name.chosen.pkg)
+		if c.why.name == c.name {
+			return fmt.Sprintf(" (%s is chosen)", by)
+		}
+		return fmt.Sprintf(" (%s comes with %s, and only one may provide it)", c.why.name.s, by)
 	}
 	return ""
 }

@@ -65,6 +65,7 @@ type name struct {
 	offers   []offer
 	rank     int     // 0: packages of that name only; 1: mixed; 2: provided only
 	rdepends []*name // names with an offer that depends on this one
+	linked   *name   // the last name that it was entered with
 	rinstall []*name // names with an offer that is installed because of this one
 
 	seen       bool
@@ -98,6 +99,7 @@ type graph struct {
 	names    map[string]*name
 	tags     map[string]uint64
 	provided []Dep // by the build itself
+	all      []*choice
 }
 
 func (g *graph) name(s string) *name {
@@ -180,11 +182,6 @@ func newGraph(repos []*Repo, provided []Dep, newest bool) *graph {
 			c.gifts = append(c.gifts, gift{d.Version, n})
 			n.offers = append(n.offers, offer{c, d.Version})
 		}
-	}
-	for _, c := range all {
-		if len(c.InstallIf) == 0 {
-			continue
-		}
 		c.installIf = g.needsOf(c.InstallIf)
 		for _, d := range c.installIf {
 			d.on.addRinstall(c.name)
@@ -193,6 +190,7 @@ func newGraph(repos []*Repo, provided []Dep, newest bool) *graph {
 			}
 		}
 	}
+	g.all = all
 	return g
 }
 
@@ -227,10 +225,14 @@ func (s *solver) discover(n *name, seen *[]*name) {
 				c.depth = max(c.depth, d.on.depth+1)
 			}
 			// somebody may be installed because of it, or of what it gives
-			s.discover(c.name, seen)
+			for _, r := range c.name.rinstall {
+				s.discover(r, seen)
+			}
 			for _, p := range c.gifts {
-				for _, r := range p.name.rinstall {
-					s.discover(r, seen)
+				if !p.name.seen {
+					for _, r := range p.name.rinstall {
+						s.discover(r, seen)
+					}
 				}
 			}
 		}
@@ -245,19 +247,30 @@ func (s *solver) discover(n *name, seen *[]*name) {
 	default:
 		n.rank = 1
 	}
-	for _, r := range n.rinstall {
-		s.discover(r, seen)
+}
+
+// linkNeeds enters, with every name that a package depends on, the names that
+// the package has or gives; in the order of the index, for it decides what is
+// looked at first. Only what was discovered counts.
+func (s *solver) linkNeeds() {
+	for _, c := range s.all {
+		if !c.seen {
+			continue
+		}
+		for _, d := range c.needs {
+			d.on.addRdepend(c.name)
+			for _, p := range c.gifts {
+				if p.name.seen {
+					d.on.addRdepend(p.name)
+				}
+			}
+		}
 	}
 }
 
-// linkNeeds enters n with every name that one of its offers depends on. Only
-// names that were discovered are entered: no others are ever looked at.
-func (s *solver) linkNeeds(n *name) {
-	for _, o := range n.offers {
-		for _, d := range o.pkg.needs {
-			if r := d.on.rdepends; len(r) == 0 || r[len(r)-1] != n {
-				d.on.rdepends = append(r, n)
-			}
-		}
+func (n *name) addRdepend(o *name) {
+	if o.linked != n {
+		o.linked = n
+		n.rdepends = append(n.rdepends, o)
 	}
 }

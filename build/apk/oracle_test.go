@@ -17,10 +17,19 @@ import (
 )
 
 var (
-	worlds = flag.Int("worlds", 15, "how many random worlds to solve beside the real apk")
-	pairs  = flag.Int("pairs", 5000, "how many pairs of versions to compare beside the real apk")
+	worlds = flag.Int("worlds", 25, "how many random worlds of Alpine to solve beside the real apk")
+	made   = flag.Int("made", 1000, "how many worlds of made-up packages to solve beside the real apk")
+	pairs  = flag.Int("pairs", 1000, "how many pairs of versions to compare beside the real apk")
 	seed   = flag.Uint64("seed", 1, "of the random worlds and pairs")
 )
+
+// count is how often to try: n, or more when HOOPY_SOAK=1.
+func count(n, soak int) int {
+	if os.Getenv("HOOPY_SOAK") == "1" {
+		return max(n, soak)
+	}
+	return n
+}
 
 var installing = regexp.MustCompile(`(?m)^\(\d+/\d+\) Installing (\S+) \((\S+)\)`)
 
@@ -32,7 +41,8 @@ func apkChoice(r *oracle.Root, world, repos []string) ([]string, error) {
 	}
 	var ids []string
 	for _, m := range installing.FindAllStringSubmatch(out, -1) {
-		ids = append(ids, m[1]+"-"+m[2])
+		name, _, _ := strings.Cut(m[1], "@") // the pin that it came by
+		ids = append(ids, name+"-"+m[2])
 	}
 	return ids, nil
 }
@@ -53,10 +63,7 @@ func TestSolveAsApk(t *testing.T) {
 			t.Errorf("world %q:\nours: %v\napk:  %v", world, err, wantErr)
 			return
 		}
-		var have []string
-		for _, p := range pkgs {
-			have = append(have, p.ID())
-		}
+		have := idsOf(pkgs)
 		if order && !slices.Equal(have, want) {
 			t.Errorf("world %q: order differs\nours: %v\napk:  %v", world, have, want)
 		}
@@ -84,30 +91,85 @@ func TestSolveAsApk(t *testing.T) {
 			same(t, strings.Fields(w), full, fullDirs, false)
 		}
 	})
-	t.Run("random", func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(*seed, 2))
-		var names []string
-		for _, r := range full {
-			for _, p := range r.Packages {
-				names = append(names, p.Name)
-			}
+	t.Run("each of nas", func(t *testing.T) {
+		list := strings.Fields(nas)
+		for _, n := range list[:count(8, len(list))] {
+			same(t, []string{n}, full, fullDirs, false)
 		}
+	})
+	rng := rand.New(rand.NewPCG(*seed, 2))
+	t.Run("random", func(t *testing.T) {
+		packages := slices.Concat(full[0].Packages, full[1].Packages)
 		solved := 0
-		for range *worlds {
+		for range count(*worlds, 500) {
 			var world []string
-			for range 1 + rng.IntN(12) {
-				n := names[rng.IntN(len(names))]
-				if !slices.Contains(world, n) {
-					world = append(world, n)
-				}
+			for _, p := range some(rng, packages) {
+				world = append(world, wordFor(rng, p, ""))
 			}
 			same(t, world, full, fullDirs, false)
 			if _, err := Solve(world, full, SolveOptions{Newest: true}); err == nil {
 				solved++
 			}
 		}
-		t.Logf("%d worlds, %d of them can be had", *worlds, solved)
+		t.Logf("%d worlds, %d of them can be had", count(*worlds, 500), solved)
 	})
+	t.Run("random with pins", func(t *testing.T) {
+		pinned := alpineRepos(t, "full/main", "full/community")
+		pinned[1].Tag = "edge"
+		dirs := []string{fullDirs[0], "@edge " + fullDirs[1]}
+		packages := slices.Concat(pinned[0].Packages, pinned[1].Packages)
+		for range count(*worlds, 500) {
+			var world []string
+			for _, p := range some(rng, packages) {
+				tag := p.Repo.Tag
+				if rng.IntN(8) == 0 {
+					tag = "edge"
+				}
+				world = append(world, wordFor(rng, p, tag))
+			}
+			same(t, world, pinned, dirs, false)
+		}
+	})
+}
+
+// some takes packages of different names.
+func some(rng *rand.Rand, packages []*Package) []*Package {
+	var out []*Package
+	for range 1 + rng.IntN(12) {
+		p := pick(rng, packages)
+		if !slices.ContainsFunc(out, func(o *Package) bool { return o.Name == p.Name }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// wordFor asks for a package, mostly by its name alone.
+func wordFor(rng *rand.Rand, p *Package, tag string) string {
+	d := Dep{Name: p.Name, Tag: tag}
+	switch rng.IntN(12) {
+	case 0:
+		d.Op, d.Version = Equal, p.Version
+	case 1:
+		d.Op, d.Version = Greater|Equal, p.Version
+	case 2:
+		d.Op, d.Version = Fuzzy, p.Version[:1+strings.IndexByte(p.Version+".", '.')/2]
+	case 3:
+		if rng.IntN(3) == 0 {
+			d.Op, d.Version = pick(rng, []Op{Less, Greater}), p.Version
+		}
+	case 4:
+		d.Conflict, d.Tag = true, ""
+	}
+	return d.String()
+}
+
+func idsOf(pkgs []*Package) []string {
+	var ids []string
+	for _, p := range pkgs {
+		ids = append(ids, p.ID())
+	}
+	return ids
 }
 
 func minus(a, b []string) []string {
@@ -152,7 +214,7 @@ func TestCompareAsApk(t *testing.T) {
 	}
 	type pair struct{ a, b string }
 	var list []pair
-	for range *pairs {
+	for range count(*pairs, 5000) {
 		p := pair{versions[rng.IntN(len(versions))], versions[rng.IntN(len(versions))]}
 		switch rng.IntN(4) {
 		case 0: // neighbours are the hard ones

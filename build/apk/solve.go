@@ -70,9 +70,7 @@ func (s *solver) run() {
 	for _, d := range s.world {
 		s.discover(d.on, &seen)
 	}
-	for _, n := range seen {
-		s.linkNeeds(n)
-	}
+	s.linkNeeds()
 	for _, d := range s.world {
 		s.pin = s.tags[d.Tag]
 		if s.pin == 0 {
@@ -141,7 +139,7 @@ func (s *solver) decide(n *name) {
 		}
 		// a virtual name does not choose a package by itself, unless there is
 		// one only or a priority says which
-		if o.version == "" && c.name.wanted == 0 && c.ProviderPriority == 0 && len(n.offers) > 1 {
+		if o.version == "" && c.name.wanted == 0 && c.ProviderPriority == 0 {
 			continue
 		}
 		if better(o, best) > 0 {

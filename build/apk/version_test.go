@@ -95,7 +95,7 @@ func TestParseDep(t *testing.T) {
 		{s: "py3~3.11", want: Dep{Name: "py3", Op: Fuzzy, Version: "3.11"}},
 		{s: "a><Q1mcpyM8ftLHlvmaMjdLoBo6zq/Fo=", want: Dep{Name: "a", Op: Same, Version: "Q1mcpyM8ftLHlvmaMjdLoBo6zq/Fo="}},
 		{s: "zfs@edge", want: Dep{Name: "zfs", Tag: "edge"}},
-		{s: "zfs>2@edge", want: Dep{Name: "zfs", Op: Greater, Version: "2", Tag: "edge"}},
+		{s: "zfs@edge>2", want: Dep{Name: "zfs", Op: Greater, Version: "2", Tag: "edge"}},
 		{s: "", bad: true},
 		{s: "!", bad: true},
 		{s: ">1", bad: true},
@@ -103,7 +103,10 @@ func TestParseDep(t *testing.T) {
 		{s: "a<<1", bad: true},
 		{s: "a@", bad: true},
 		{s: "a b", bad: true},
-		{s: "a@x>1", bad: true},
+		{s: "a>1@x", bad: true},
+		{s: "a@>1", bad: true},
+		{s: "a@x@y", bad: true},
+		{s: "a>1@x>2", bad: true},
 	} {
 		have, err := ParseDep(tc.s)
 		if (err != nil) != tc.bad {
@@ -135,7 +138,7 @@ func FuzzVersion(f *testing.F) {
 }
 
 func FuzzDep(f *testing.F) {
-	for _, s := range []string{"musl", "!a", "a>=1", "a~1@edge", "so:x.so.1=1", "><", "a><Q1="} {
+	for _, s := range []string{"musl", "!a", "a>=1", "a@edge~1", "so:x.so.1=1", "><", "a><Q1="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

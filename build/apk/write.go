@@ -229,35 +229,56 @@ func WriteIndex(w io.Writer, dir, arch, description string, key *rsa.PrivateKey,
 		return fmt.Errorf("index %q: %w", dir, err)
 	}
 	slices.Sort(names)
-	var text bytes.Buffer
-	latest := int64(0)
+	list := make([]*Package, 0, len(names))
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		p, err := packageOf(name, arch)
 		if err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
-		a, err := ReadArchive(data, nil)
-		if err != nil {
-			return fmt.Errorf("index: package %q: %w", filepath.Base(name), err)
-		}
-		in := &a.Info
-		p := &Package{
-			Name: in.Name, Version: in.Version, Arch: in.Arch, Origin: in.Origin,
-			License: in.License, Description: in.Description, URL: in.URL, Commit: in.Commit,
-			Maintainer: in.Maintainer, Depends: in.Depends, Provides: in.Provides,
-			InstallIf: in.InstallIf, ProviderPriority: in.ProviderPriority,
-			Checksum: a.Checksum, Size: int64(len(data)), InstalledSize: in.InstalledSize,
-			BuildTime: in.BuildTime,
-		}
-		if in.Arch == "noarch" {
-			p.Arch = arch
-		}
-		if p.Arch != arch {
-			return fmt.Errorf("index: package %q is for %q, not %q", filepath.Base(name), in.Arch, arch)
-		}
-		if p.File() != filepath.Base(name) {
-			return fmt.Errorf("index: package %q says that it is %q", filepath.Base(name), p.File())
-		}
+		list = append(list, p)
+	}
+	if err := writeIndex(w, list, description, key, keyName); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	return nil
+}
+
+// packageOf reads a package file and says what an index says of it.
+func packageOf(name, arch string) (*Package, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := ReadArchive(data, nil)
+	if err != nil {
+		return nil, fmt.Errorf("package %q: %w", filepath.Base(name), err)
+	}
+	in := &a.Info
+	p := &Package{
+		Name: in.Name, Version: in.Version, Arch: in.Arch, Origin: in.Origin,
+		License: in.License, Description: in.Description, URL: in.URL, Commit: in.Commit,
+		Maintainer: in.Maintainer, Depends: in.Depends, Provides: in.Provides,
+		InstallIf: in.InstallIf, ProviderPriority: in.ProviderPriority,
+		Checksum: a.Checksum, Size: int64(len(data)), InstalledSize: in.InstalledSize,
+		BuildTime: in.BuildTime,
+	}
+	if in.Arch == "noarch" {
+		p.Arch = arch
+	}
+	if p.Arch != arch {
+		return nil, fmt.Errorf("package %q is for %q, not %q", filepath.Base(name), in.Arch, arch)
+	}
+	if p.File() != filepath.Base(name) {
+		return nil, fmt.Errorf("package %q says that it is %q", filepath.Base(name), p.File())
+	}
+	return p, nil
+}
+
+// writeIndex writes the index of a list of packages.
+func writeIndex(w io.Writer, list []*Package, description string, key *rsa.PrivateKey, keyName string) error {
+	var text bytes.Buffer
+	latest := int64(0)
+	for _, p := range list {
 		latest = max(latest, p.BuildTime)
 		p.format(&text)
 	}
@@ -269,10 +290,7 @@ func WriteIndex(w io.Writer, dir, arch, description string, key *rsa.PrivateKey,
 		return writeFile(t, "APKINDEX", 0o644, when, text.Bytes())
 	})
 	if err != nil {
-		return fmt.Errorf("index: %w", err)
+		return err
 	}
-	if err := writeSigned(w, when, body, key, keyName); err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	return nil
+	return writeSigned(w, when, body, key, keyName)
 }
