@@ -235,7 +235,7 @@ func (a *Arm) handle(v any) {
 	var about *link
 	defer func() {
 		if r := recover(); r != nil {
-			a.logf("panic: %v\n%s", r, debug.Stack())
+			a.panicked("loop", r)
 			defer func() {
 				if r := recover(); r != nil {
 					a.logf("panic while giving up %s: %v", about.name, r)

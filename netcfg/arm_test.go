@@ -3,6 +3,7 @@ package netcfg
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -358,6 +359,32 @@ func TestAPanicCostsOneLink(t *testing.T) {
 		if r.a.links["link:two"] == nil {
 			t.Error("the other link is gone")
 		}
+	})
+}
+
+// Who gave a Fault is told of it instead, from wherever it came.
+func TestAPanicIsAFault(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string) {
+		var faults []string
+		r := run(t, dir, newFake(eth(0, true)), func(c *Config) {
+			emit := c.Emit
+			c.Emit = func(e unit.Event) {
+				if len(faults) == 0 {
+					panic("injected")
+				}
+				emit(e)
+			}
+			c.Fault = func(what any, stack []byte) {
+				faults = append(faults, fmt.Sprint(what))
+				if len(stack) == 0 {
+					t.Error("a fault without a stack")
+				}
+			}
+		})
+		defer r.stop()
+		r.do(unit.Start, lan, 1)
+		r.got()
+		want(t, faults, "injected")
 	})
 }
 
