@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hoopy/acpi"
-	"hoopy/control"
 	"hoopy/keeper"
 	"hoopy/kmsg"
 	"hoopy/netcfg"
@@ -197,65 +195,6 @@ func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, tabl
 	return actions, nil
 }
 
-// complain says mistakes of the configuration, and keeps them for svc status. A
-// bad file costs its unit alone.
-func (m *machine) complain(err error) {
-	if err == nil {
-		return
-	}
-	for _, line := range strings.Split(err.Error(), "\n") {
-		m.mistakes = append(m.mistakes, line)
-		m.log.Say(kmsg.Error, line)
-	}
-}
-
-// fallback adds what safe mode must have, where the configuration lacks it: a
-// way in.
-func fallback(c *unit.Config) {
-	if len(c.Machine.Links) == 0 {
-		c.Machine.Links = []unit.LinkConfig{unit.FallbackLink}
-	}
-	for _, u := range c.Units {
-		if u.Name == "sshd" {
-			return
-		}
-	}
-	c.Units = append(c.Units, &unit.Unit{
-		Name: "sshd", Kind: unit.Service, Description: "built in: safe mode found no unit sshd",
-		Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Essential: true, StopMain: true,
-		StartTimeout: unit.DefaultStartTimeout, StopTimeout: unit.DefaultStopTimeout, Umask: 0o022,
-	})
-}
-
-// snapshotSlots maps the snapshot's memory: what the keeper holds, or new
-// memory, whose descriptor is then returned for the keeper.
-func snapshotSlots(stored map[string]int) (*supervisor.Slots, int, error) {
-	fd, fresh := -1, -1
-	if held, ok := stored[keySnapshot]; ok {
-		delete(stored, keySnapshot)
-		fd = held
-		defer unix.Close(held)
-	} else {
-		var err error
-		fresh, err = unix.MemfdCreate("snapshot", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-		if err != nil {
-			return nil, -1, fmt.Errorf("snapshot: memfd_create: %w", err)
-		}
-		if err := unix.Ftruncate(fresh, supervisor.SlotsSize); err != nil {
-			return nil, -1, fmt.Errorf("snapshot: ftruncate: %w", err)
-		}
-		if _, err := unix.FcntlInt(uintptr(fresh), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
-			return nil, -1, fmt.Errorf("snapshot: seal: %w", err)
-		}
-		fd = fresh
-	}
-	mem, err := unix.Mmap(fd, 0, supervisor.SlotsSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, -1, fmt.Errorf("snapshot: mmap: %w", err)
-	}
-	return supervisor.NewSlots(mem), fresh, nil
-}
-
 // arms starts the arms and sources.
 func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	m.procs, err = process.New(process.Config{
@@ -335,81 +274,6 @@ func (m *machine) emit(part string) func(unit.Event) {
 		m.strike(part)
 		m.loop.Send(ev)
 	}
-}
-
-// signal is what PID 1 was sent; the numbers are those of busybox's commands,
-// see facts in docs/keeper.md.
-func (m *machine) signal(sig int) {
-	end := func(how unit.How) {
-		name, _ := unit.SignalName(sig)
-		m.loop.Send(unit.Event{Op: unit.AskEnd, How: how, Text: "signal " + name})
-	}
-	switch unix.Signal(sig) {
-	case unix.SIGTERM, unix.SIGINT:
-		end(unit.Reboot)
-	case unix.SIGUSR1:
-		end(unit.Halt)
-	case unix.SIGUSR2, unix.SIGPWR:
-		end(unit.PowerOff)
-	case unix.SIGHUP:
-		if _, err := m.reload(); err != nil {
-			m.log.Say(kmsg.Error, "reload: ", err.Error())
-		}
-	}
-}
-
-// reload has a fresh supervisor read the configuration, unless that has a
-// mistake: then everything stays as it was. Units whose files are unchanged
-// keep their processes, since the next epoch takes them over.
-func (m *machine) reload() ([]string, error) {
-	config, err := unit.Load(os.DirFS("/etc"), "/etc")
-	if err == nil {
-		_, err = config.Graph()
-	}
-	if err != nil {
-		return nil, &control.Error{Code: control.CodeRefused, Text: err.Error()}
-	}
-	time.AfterFunc(reloadPause, func() { m.exit(exitFresh) })
-	return []string{"a fresh supervisor reads the configuration; what runs goes on with what it was started with"}, nil
-}
-
-const reloadPause = 100 * time.Millisecond // for the answer to reach svc
-
-// serve answers svc. The listening socket is the keeper's: a svc that comes
-// while the supervisor is replaced waits in its backlog.
-func (m *machine) serve(ctx context.Context, stored map[string]int) error {
-	var l *net.UnixListener
-	if fd, ok := stored[keyControl]; ok {
-		delete(stored, keyControl)
-		f := os.NewFile(uintptr(fd), control.Path)
-		any, err := net.FileListener(f)
-		f.Close()
-		if err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-		l = any.(*net.UnixListener)
-		l.SetUnlinkOnClose(false)
-	} else {
-		if err := os.MkdirAll("/run/hoopy", 0o755); err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-		var err error
-		if l, err = control.Listen(control.Path); err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-		raw, err := l.SyscallConn()
-		if err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-		if err := raw.Control(func(fd uintptr) { m.keeper.Store(keyControl, int(fd)) }); err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-	}
-	b := &backend{
-		loop: m.loop, procs: m.procs, note: m.note, reload: m.reload, now: bootTime,
-		epoch: m.epoch, mistakes: m.mistakes, image: image(), kernel: kernel(),
-	}
-	return control.Serve(ctx, l, b)
 }
 
 // said tells the sources what they want to know of transitions.

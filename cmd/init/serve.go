@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"hoopy/control"
+)
+
+// serve answers svc. The listening socket is the keeper's: a svc that comes
+// while the supervisor is replaced waits in its backlog.
+func (m *machine) serve(ctx context.Context, stored map[string]int) error {
+	var l *net.UnixListener
+	if fd, ok := stored[keyControl]; ok {
+		delete(stored, keyControl)
+		f := os.NewFile(uintptr(fd), control.Path)
+		any, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		l = any.(*net.UnixListener)
+		l.SetUnlinkOnClose(false)
+	} else {
+		if err := os.MkdirAll("/run/hoopy", 0o755); err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		var err error
+		if l, err = control.Listen(control.Path); err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		raw, err := l.SyscallConn()
+		if err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		if err := raw.Control(func(fd uintptr) { m.keeper.Store(keyControl, int(fd)) }); err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+	}
+	b := &backend{
+		loop: m.loop, procs: m.procs, note: m.note, reload: m.reload, now: bootTime,
+		epoch: m.epoch, mistakes: m.mistakes, image: image(), kernel: kernel(),
+	}
+	return control.Serve(ctx, l, b)
+}
