@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"debug/elf"
 	"errors"
 	"io"
 	"io/fs"
@@ -48,17 +50,51 @@ func TestScripts(t *testing.T) {
 			return tiny.Folder(env.WorkDir)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"repo": repo, "spoil": spoil, "serve": serve, "unpack": unpack,
+			"repo": repo, "machine": machine, "ucode": ucode, "spoil": spoil, "serve": serve, "unpack": unpack,
 		},
 	})
 }
 
-// repo DIR SRC packs the folders of SRC into the repository DIR.
+// repo DIR SRC [ARCH] packs the folders of SRC into the repository DIR.
 func repo(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: repo DIR SRC")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: repo DIR SRC [ARCH]")
 	}
-	ts.Check(tiny.Repository(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+	arch := tiny.Arch
+	if len(args) == 3 {
+		arch = args[2]
+	}
+	ts.Check(tiny.RepositoryFor(arch, ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+}
+
+// machine FILE ARCH holds an ELF program against its machine.
+func machine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: machine FILE ARCH")
+	}
+	f, err := elf.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	want := map[string]elf.Machine{"x86_64": elf.EM_X86_64, "aarch64": elf.EM_AARCH64}[args[1]]
+	if f.Machine != want {
+		ts.Fatalf("%s is for %v", args[0], f.Machine)
+	}
+}
+
+// ucode FILE makes what an amd-ucode package brings.
+func ucode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ucode FILE")
+	}
+	var b bytes.Buffer
+	w := cpio.NewWriter(&b)
+	for _, dir := range []string{"kernel", "kernel/x86", "kernel/x86/microcode"} {
+		ts.Check(w.Add(cpio.Header{Name: dir, Mode: cpio.TypeDir | 0o755}, nil))
+	}
+	ts.Check(w.Add(cpio.Header{Name: "kernel/x86/microcode/AuthenticAMD.bin", Mode: cpio.TypeRegular | 0o644, Size: 9}, strings.NewReader("microcode")))
+	ts.Check(w.Close())
+	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o755))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o644))
 }
 
 // spoil FILE changes one bit in the middle of each FILE.
@@ -125,6 +161,10 @@ func unpack(ts *testscript.TestScript, neg bool, args []string) {
 	for {
 		if _, err := in.Peek(1); errors.Is(err, io.EOF) {
 			return
+		}
+		if b, _ := in.Peek(1); b[0] == 0 { // padding
+			_, _ = in.Discard(1)
+			continue
 		}
 		archive := cpio.NewReader(in)
 		for {

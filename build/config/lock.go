@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hoopy/build/apk"
 	"hoopy/unit/schema"
 )
 
@@ -23,6 +24,8 @@ type Lock struct {
 	Want []string
 	// Provides are the names that the image provided, sorted.
 	Provides []string
+	// Repositories are those of image.toml, in its order, pins included.
+	Repositories []string
 	// Packages are in the order in which they are installed.
 	Packages []Locked
 	// Users and Groups map names to ids.
@@ -34,11 +37,42 @@ type Locked struct {
 	Name, Version, Hash, Repository string
 }
 
-// Matches reports whether the lock answers these wishes, so that it can be
-// used as it stands.
-func (l *Lock) Matches(c *Config, want []string) bool {
-	return l != nil && l.Arch == c.Arch && l.Branch == c.Branch && len(l.Packages) > 0 &&
-		slices.Equal(l.Want, sorted(want)) && slices.Equal(l.Provides, sorted(c.Provides))
+// Differs says how image.toml and the list ask for something else than the
+// lock answers, a line each; none means that it can be used as it stands.
+func (l *Lock) Differs(c *Config, want []string) (how []string) {
+	one := func(what, have, now string) {
+		if have != now {
+			how = append(how, fmt.Sprintf("%s is now %s, was %s", what, orNone(now), orNone(have)))
+		}
+	}
+	one("arch", l.Arch, c.Arch)
+	one("branch", l.Branch, c.Branch)
+	one("repositories", strings.Join(l.Repositories, ", "), strings.Join(c.RepositoryNames(), ", "))
+	many := func(what string, have, now []string) {
+		for _, w := range sorted(now) {
+			if !slices.Contains(have, w) {
+				how = append(how, what+" has "+w+" in addition")
+			}
+		}
+		for _, w := range sorted(have) {
+			if !slices.Contains(now, w) {
+				how = append(how, what+" no longer has "+w)
+			}
+		}
+	}
+	many("packages", l.Want, want)
+	many("provides", l.Provides, c.Provides)
+	if len(l.Packages) == 0 {
+		how = append(how, "no package stands in it")
+	}
+	return how
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
@@ -65,12 +99,12 @@ func ParseLock(file, text string) (*Lock, error) {
 		if len(f) == 0 {
 			continue
 		}
-		if right := l.line(f); right != "" {
-			errs = append(errs, mistake(file, i+1, right+"; the build writes this file, delete it to make it anew"))
+		if wrong := l.line(f); wrong != "" {
+			errs = append(errs, mistake(file, i+1, wrong+"; this file is written by build update, not by hand"))
 		}
 	}
 	if len(errs) == 0 && (l.Arch == "" || l.Branch == "") {
-		errs = append(errs, mistake(file, 0, "arch or branch is missing; delete it and the build makes it anew"))
+		errs = append(errs, mistake(file, 0, "arch or branch is missing; build update makes it anew"))
 	}
 	if err := schema.Join(errs); err != nil {
 		return nil, err
@@ -88,18 +122,29 @@ func (l *Lock) line(f []string) string {
 		l.Want = append(l.Want, f[1:]...)
 	case f[0] == "provides":
 		l.Provides = append(l.Provides, f[1:]...)
+	case f[0] == "repository" && len(f) > 1:
+		l.Repositories = append(l.Repositories, strings.Join(f[1:], " "))
 	case f[0] == "package" && len(f) == 5:
+		if _, err := apk.ParseChecksum(f[3]); err != nil {
+			return fmt.Sprintf("package %s: %q is no checksum", f[1], f[3])
+		}
+		if slices.ContainsFunc(l.Packages, func(p Locked) bool { return p.Name == f[1] }) {
+			return fmt.Sprintf("package %s stands here twice", f[1])
+		}
 		l.Packages = append(l.Packages, Locked{f[1], f[2], f[3], f[4]})
 	case (f[0] == "user" || f[0] == "group") && len(f) == 3:
 		id, err := strconv.ParseUint(f[2], 10, 31)
 		if err != nil {
 			return fmt.Sprintf("%s %s: %q is no id", f[0], f[1], f[2])
 		}
-		if f[0] == "user" {
-			l.Users[f[1]] = int(id)
-		} else {
-			l.Groups[f[1]] = int(id)
+		ids := l.Users
+		if f[0] == "group" {
+			ids = l.Groups
 		}
+		if have, twice := ids[f[1]]; twice && have != int(id) {
+			return fmt.Sprintf("%s %s: two numbers, %d and %d", f[0], f[1], have, id)
+		}
+		ids[f[1]] = int(id)
 	default:
 		return fmt.Sprintf("line %q is not understood", strings.Join(f, " "))
 	}
@@ -109,10 +154,13 @@ func (l *Lock) line(f []string) string {
 // String is the text of the lock, the same for the same content.
 func (l *Lock) String() string {
 	var b strings.Builder
-	b.WriteString("# What `packages` resolved to, and the ids of users. Written by the build; commit it.\n")
+	b.WriteString("# What `packages` resolved to, and the ids of users. Written by build update; commit it.\n")
 	fmt.Fprintf(&b, "arch %s\nbranch %s\nwant %s\n", l.Arch, l.Branch, strings.Join(sorted(l.Want), " "))
 	if len(l.Provides) > 0 {
 		fmt.Fprintf(&b, "provides %s\n", strings.Join(sorted(l.Provides), " "))
+	}
+	for _, r := range l.Repositories {
+		fmt.Fprintf(&b, "repository %s\n", r)
 	}
 	for _, p := range l.Packages {
 		fmt.Fprintf(&b, "package %s %s %s %s\n", p.Name, p.Version, p.Hash, p.Repository)
@@ -131,7 +179,8 @@ func (l *Lock) String() string {
 func NewLock(c *Config, want []string, old *Lock) *Lock {
 	l := &Lock{
 		Arch: c.Arch, Branch: c.Branch, Want: sorted(want), Provides: sorted(c.Provides),
-		Users: map[string]int{}, Groups: map[string]int{},
+		Repositories: c.RepositoryNames(),
+		Users:        map[string]int{}, Groups: map[string]int{},
 	}
 	if old != nil {
 		maps.Copy(l.Users, old.Users)

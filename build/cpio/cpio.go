@@ -61,6 +61,10 @@ type Header struct {
 	Nlink uint32
 	// Major and Minor are a device node's numbers.
 	Major, Minor uint32
+	// Align, a power of two, makes the writer put the content at a multiple of
+	// it, by further NULs after the name, as iucode_tool does: processors want
+	// their microcode at multiples of 16. Zero means 4.
+	Align uint32
 }
 
 // Type is the type bits of Mode.

@@ -132,6 +132,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestAlign(t *testing.T) {
+	for pad := range 20 {
+		first := item{Header{Name: "a", Mode: TypeRegular, Size: uint32(pad)}, strings.Repeat("x", pad)}
+		second := item{Header{Name: "b", Mode: TypeRegular, Size: 5, Align: 16}, "hello"}
+		data := pack(t, []item{first, second})
+		if at := bytes.Index(data, []byte("hello")); at%16 != 0 {
+			t.Errorf("content at %d", at)
+		}
+		if got, err := unpack(bytes.NewReader(data)); err != nil || len(got) != 2 || got[1].Name != "b" || got[1].Body != "hello" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if err := NewWriter(io.Discard).Add(Header{Name: "a", Mode: TypeRegular, Align: 24}, nil); err == nil {
+		t.Error("alignment 24 passed")
+	}
+}
+
 // A cut at any byte must be told, never taken for a whole archive.
 func TestCutOff(t *testing.T) {
 	whole := pack(t, sample())

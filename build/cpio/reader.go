@@ -2,6 +2,7 @@ package cpio
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ func (r *Reader) Next() (Header, error) {
 		return Header{}, err
 	}
 	h := Header{
-		Name: string(name[:size-1]), Ino: f[0], Mode: f[1], UID: f[2], GID: f[3], Nlink: f[4],
+		Name: string(bytes.TrimRight(name, "\x00")), Ino: f[0], Mode: f[1], UID: f[2], GID: f[3], Nlink: f[4],
 		MTime: f[5], Size: f[6], Major: f[9], Minor: f[10],
 	}
 	if h.Name == trailer {

@@ -53,6 +53,9 @@ func (w *Writer) add(h Header, content io.Reader) error {
 		return entryError(h.Name, "mode %o has no type", h.Mode)
 	}
 	w.dirs[h.Name] = h.Type() == TypeDir
+	if h.Align&(h.Align-1) != 0 || h.Align > 512 {
+		return entryError(h.Name, "alignment %d", h.Align)
+	}
 	if h.Ino == 0 {
 		h.Ino = w.ino + 1
 	}
@@ -102,9 +105,14 @@ func (w *Writer) Size() int64 { return w.n }
 // header writes the fields, the name and its padding. Errors of the buffered
 // writer stick and come out at Flush.
 func (w *Writer) header(h Header) {
-	n, _ := fmt.Fprintf(w.w, "%s%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+	name := h.Name + "\x00"
+	if h.Align > 4 {
+		end := w.n + headerSize + int64(len(name))
+		name += strings.Repeat("\x00", int(-end&int64(h.Align-1)))
+	}
+	n, _ := fmt.Fprintf(w.w, "%s%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s",
 		magic, h.Ino, h.Mode, h.UID, h.GID, h.Nlink, h.MTime, h.Size,
-		0, 0, h.Major, h.Minor, len(h.Name)+1, 0, h.Name)
+		0, 0, h.Major, h.Minor, len(name), 0, name)
 	w.n += int64(n)
 	w.pad()
 }

@@ -11,20 +11,45 @@ import (
 	"time"
 
 	"hoopy/build/apk"
+	"hoopy/build/config"
 )
 
 // mirrorLimit bounds the wait for the mirrors' answers, all asked at once.
 const mirrorLimit = 5 * time.Second
 
 // place is the address of a repository on a mirror.
-func (b *builder) place(mirror, repository string) string {
-	return strings.TrimRight(mirror, "/") + "/" + b.config.Branch + "/" + repository
+func (b *builder) place(mirror string, r config.Repository) string {
+	branch := r.Branch
+	if branch == "" {
+		branch = b.config.Branch
+	}
+	return strings.TrimRight(mirror, "/") + "/" + branch + "/" + r.Name
+}
+
+// alpineText describes the repositories of image.toml.
+func (b *builder) alpineText() string {
+	return "Alpine " + b.config.Branch + " (" + strings.Join(b.config.RepositoryNames(), ", ") + ")"
+}
+
+// mirrored is the first repository that lies on the mirrors; false when all
+// have addresses of their own.
+func (b *builder) mirrored() (config.Repository, bool) {
+	for _, r := range b.config.Repositories {
+		if r.Address == "" {
+			return r, true
+		}
+	}
+	return config.Repository{}, false
 }
 
 // ask returns the mirrors that answer, in the order of image.toml. A mirror
 // that is there but has no such branch is an error: a typing mistake must not
 // turn into an image of something else.
 func (b *builder) ask(ctx context.Context) ([]string, error) {
+	first, any := b.mirrored()
+	if !any {
+		return b.config.Mirrors, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, mirrorLimit)
 	defer cancel()
 	answers := make([]error, len(b.config.Mirrors))
@@ -32,7 +57,7 @@ func (b *builder) ask(ctx context.Context) ([]string, error) {
 	var all sync.WaitGroup
 	for i, m := range b.config.Mirrors {
 		all.Go(func() {
-			missing[i], answers[i] = head(ctx, b.place(m, b.config.Repositories[0])+"/"+b.config.Arch+"/APKINDEX.tar.gz")
+			missing[i], answers[i] = head(ctx, b.place(m, first)+"/"+b.config.Arch+"/APKINDEX.tar.gz")
 		})
 	}
 	all.Wait()
@@ -40,7 +65,7 @@ func (b *builder) ask(ctx context.Context) ([]string, error) {
 	for i, m := range b.config.Mirrors {
 		switch {
 		case missing[i]:
-			return nil, fmt.Errorf("mirror %s: has no %s/%s for %s", m, b.config.Branch, b.config.Repositories[0], b.config.Arch)
+			return nil, fmt.Errorf("mirror %s: has no %s for %s", m, strings.TrimPrefix(b.place("", first), "/"), b.config.Arch)
 		case answers[i] == nil:
 			good = append(good, m)
 		}
@@ -76,15 +101,15 @@ func head(ctx context.Context, address string) (missing bool, err error) {
 // offline says whether the cache holds the indexes and, by them, every package
 // of the lock: then no mirror is needed.
 func (b *builder) offline(ctx context.Context, keys *apk.Keys) bool {
-	lock, err := b.committed()
-	if err != nil || lock == nil {
+	lock, how, err := b.committed()
+	if err != nil || lock == nil || len(how) > 0 {
 		return false
 	}
 	s := &sources{}
 	if err := b.openAlpine(ctx, s, keys, nil); err != nil {
 		return false
 	}
-	pkgs, err := locked(lock, s.repos)
+	pkgs, err := b.locked(lock, s)
 	if err != nil {
 		return false
 	}
@@ -103,17 +128,23 @@ func (b *builder) openAlpine(ctx context.Context, s *sources, keys *apk.Keys, mi
 	if o.Offline = len(mirrors) == 0; o.Offline {
 		mirrors, o.Note = b.config.Mirrors, nil
 	}
-	for _, name := range b.config.Repositories {
+	for _, repository := range b.config.Repositories {
 		o.Mirrors = nil
-		for _, m := range mirrors[1:] {
-			o.Mirrors = append(o.Mirrors, b.place(m, name))
+		first := repository.Address
+		if first == "" {
+			first = b.place(mirrors[0], repository)
+			for _, m := range mirrors[1:] {
+				o.Mirrors = append(o.Mirrors, b.place(m, repository))
+			}
 		}
-		r, err := apk.OpenRepo(ctx, b.place(mirrors[0], name), b.config.Arch, keys, b.cache, o)
+		r, err := apk.OpenRepo(ctx, first, b.config.Arch, keys, b.cache, o)
 		if err != nil {
 			return err
 		}
+		r.Tag = repository.Tag
 		s.repos = append(s.repos, r)
+		s.name(r, repository.String())
 	}
-	s.describe("Alpine " + b.config.Branch + " (" + strings.Join(b.config.Repositories, ", ") + ")")
+	s.describe(b.alpineText())
 	return nil
 }

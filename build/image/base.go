@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"hoopy/build/apk"
@@ -28,6 +28,7 @@ type base struct {
 	facts
 	tree   *tree.Tree
 	kernel []byte // the file facts.Kernel; nil when it is in the cache
+	ucode  []byte // the microcode's archive, as kernel
 	dir    string // its folder in the cache
 	sum    string // identifies its content
 }
@@ -39,10 +40,15 @@ type facts struct {
 	Packages []string // IDs
 	Sizes    map[string]int64
 	Modules  modules.Result
-	Kernel   string   // the file in the package it was taken from
-	Early    []string // paths of busybox and what it needs
-	Release  string   // text of os-release
-	Epoch    int64    // time of the newest file
+	Firmware modules.Firmware
+	// Users and Groups are the numbers of the tree's databases.
+	Users, Groups map[string]int
+	Kernel        string   // the file in the package it was taken from
+	KernelSum     string   // its SHA-256
+	UcodeSum      string   // of the microcode's archive; empty: there is none
+	Early         []string // paths of busybox and what it needs
+	Release       string   // text of os-release
+	Epoch         int64    // time of the newest file
 }
 
 // record is an entry as the cache keeps it.
@@ -88,6 +94,7 @@ func (l *listing) tree(open func(name string) (io.ReadCloser, error)) (*tree.Tre
 const (
 	baseFile   = "base.json"
 	kernelFile = "vmlinuz"
+	ucodeFile  = "microcode"
 )
 
 // base finds the base of this build in the cache or makes it.
@@ -96,11 +103,11 @@ func (b *builder) base(ctx context.Context) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l, err := b.committed(); err != nil {
+	if l, how, err := b.committed(); err != nil {
 		return nil, err
-	} else if l != nil {
+	} else if l != nil && len(how) == 0 {
 		s := &sources{}
-		s.describe("Alpine " + b.config.Branch + " (" + strings.Join(b.config.Repositories, ", ") + ")")
+		s.describe(b.alpineText())
 		if base, err := b.cached(ctx, self, s, l); base != nil || err != nil {
 			b.timing.lap("packages cached")
 			return base, err
@@ -155,7 +162,7 @@ func stamp() (string, error) {
 
 // baseDir is where the base made of these inputs is kept.
 func (b *builder) baseDir(self string, s *sources, l *config.Lock) string {
-	text, _ := json.Marshal([]any{self, s.text, l.String(), b.config}) // plain data: cannot fail
+	text, _ := json.Marshal([]any{self, s.text, l.String(), b.config.Base(), b.devices, b.script}) // plain data: cannot fail
 	sum := sha256.Sum256(text)
 	return filepath.Join(b.Cache, "base", hex.EncodeToString(sum[:16]))
 }
@@ -170,8 +177,9 @@ func (b *builder) cached(ctx context.Context, self string, s *sources, l *config
 	if err != nil {
 		return nil, err
 	}
+	sum, data, _ := bytes.Cut(data, []byte("\n"))
 	var kept listing
-	if json.Unmarshal(data, &kept) != nil {
+	if string(sum) != hexSum(data) || json.Unmarshal(data, &kept) != nil || !kept.Facts.whole(dir) {
 		return nil, nil
 	}
 	remake := sync.OnceValues(func() (*tree.Tree, error) {
@@ -181,7 +189,7 @@ func (b *builder) cached(ctx context.Context, self string, s *sources, l *config
 				return nil, err
 			}
 		}
-		pkgs, err := locked(l, s.repos)
+		pkgs, err := b.locked(l, s)
 		if err != nil {
 			return nil, err
 		}
@@ -208,6 +216,19 @@ func (b *builder) cached(ctx context.Context, self string, s *sources, l *config
 	return &base{facts: kept.Facts, tree: t, dir: dir, sum: hexSum(append(data[:len(data):len(data)], l.String()...))}, nil
 }
 
+// whole says whether the files beside the list are what it says.
+func (f *facts) whole(dir string) bool {
+	for name, want := range map[string]string{kernelFile: f.KernelSum, ucodeFile: f.UcodeSum} {
+		if want == "" {
+			continue
+		}
+		if sum, err := fileSum(filepath.Join(dir, name)); err != nil || sum != want {
+			return false
+		}
+	}
+	return true
+}
+
 // store keeps a base that was made, and sets its sum.
 func (b *builder) store(made *base, l *config.Lock) error {
 	var records []record
@@ -225,10 +246,15 @@ func (b *builder) store(made *base, l *config.Lock) error {
 	if err := os.MkdirAll(made.dir, 0o755); err != nil {
 		return err
 	}
-	if err := writeBeside(filepath.Join(made.dir, kernelFile), made.kernel, 0o644); err != nil {
-		return err
+	for name, content := range map[string][]byte{kernelFile: made.kernel, ucodeFile: made.ucode} {
+		if content == nil {
+			continue
+		}
+		if err := writeBeside(filepath.Join(made.dir, name), content, 0o644); err != nil {
+			return err
+		}
 	}
-	return writeBeside(filepath.Join(made.dir, baseFile), data, 0o644)
+	return writeBeside(filepath.Join(made.dir, baseFile), append([]byte(hexSum(data)+"\n"), data...), 0o644)
 }
 
 // install lays packages into a new tree and gives it its policy.
@@ -239,17 +265,29 @@ func (b *builder) install(ctx context.Context, s *sources, pkgs []*apk.Package, 
 	for _, name := range b.config.SkipScripts {
 		skip[name] = true
 	}
-	if err := install.Install(ctx, made.tree, pkgs, b.cache, install.Options{Skip: skip, IDs: b.ids(l), Report: &report}); err != nil {
+	pins := b.ids(l)
+	if err := install.Install(ctx, made.tree, pkgs, b.cache, install.Options{Skip: skip, IDs: pins, Report: &report}); err != nil {
 		return nil, report.IDs, err
 	}
 	for _, n := range report.Notes {
 		b.Note("note       " + n)
 	}
+	given, err := layAccounts(made.tree, b.config, pins)
+	if err != nil {
+		return nil, given, fmt.Errorf("image.toml: %w", err)
+	}
+	more, err := b.setup(ctx, made.tree, pins)
+	if err != nil {
+		return nil, more, err
+	}
+	for _, ids := range []install.IDs{given, more} {
+		report.IDs.Users, report.IDs.Groups = merge(report.IDs.Users, ids.Users), merge(report.IDs.Groups, ids.Groups)
+	}
 	made.Sizes = report.Sizes
 	for _, p := range pkgs {
 		made.Packages = append(made.Packages, p.ID())
 	}
-	if err := made.policy(b.config); err != nil {
+	if err := made.policy(b.config, b.devices); err != nil {
 		return nil, report.IDs, fmt.Errorf("image: %w", err)
 	}
 	return made, report.IDs, nil
@@ -268,4 +306,19 @@ func merge(old, more map[string]int) map[string]int {
 func hexSum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// owners are the numbers of the image's users and groups: those of root/'s own
+// databases where it lays them.
+func (b *base) owners(l *layer) *owners {
+	who := &owners{b.Users, b.Groups}
+	for file, to := range map[string]*map[string]int{"etc/passwd": &who.users, "etc/group": &who.groups} {
+		if _, ours := l.laid[file]; !ours {
+			continue
+		}
+		if d, err := readDatabase(l.t, file); err == nil {
+			*to = d.ids()
+		}
+	}
+	return who
 }

@@ -286,9 +286,9 @@ func TestDamagedCacheIsMadeAnew(t *testing.T) {
 }
 
 func TestPinsComeFirst(t *testing.T) {
-	b := &builder{config: &config.Config{Users: map[string]int{"a": 1}, Groups: map[string]int{"g": 2}}}
+	b := &builder{config: &config.Config{Users: []config.User{{Name: "a", UID: 1}, {Name: "x", UID: -1}}, Groups: []config.Group{{Name: "g", GID: 2}}}}
 	got := b.ids(&config.Lock{Users: map[string]int{"a": 100, "b": 101}, Groups: map[string]int{"g": 100}})
-	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 {
+	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 || got.Groups["a"] != 1 || len(got.Users) != 2 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -306,7 +306,7 @@ func TestStaleRemainsAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := sweepStale(dir); err != nil {
+	if err := sweepStale(dir, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if exists(filepath.Join(dir, ".new-old")) || !exists(filepath.Join(dir, ".new-young")) || !exists(filepath.Join(dir, "kept")) {

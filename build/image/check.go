@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"hoopy/build/modules"
 	"hoopy/build/tree"
 	"hoopy/unit"
+	"hoopy/unit/schema"
 )
 
 // Check reads everything that describes the image in dir, without building,
@@ -15,7 +17,31 @@ import (
 func Check(dir string) error {
 	b := &builder{Options: Options{Dir: dir}}
 	l := newLayer(tree.New(), 1)
-	return errors.Join(b.read(), l.root(filepath.Join(dir, "root")))
+	errs := []error{b.read(), l.root(filepath.Join(dir, "root"))}
+	if b.config != nil {
+		errs = append(errs, l.files(b.config.Files, dir, nil))
+	}
+	return errors.Join(errs...)
+}
+
+// hardware reads the list of modaliases; no name is no list.
+func hardware(dir, name string) ([]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return nil, err
+	}
+	aliases, wrong := modules.ParseHardware(string(text))
+	var mistakes []*schema.Mistake
+	for line, what := range wrong {
+		mistakes = append(mistakes, &schema.Mistake{File: name, Line: line, Text: what})
+	}
+	if len(aliases)+len(wrong) == 0 {
+		mistakes = append(mistakes, &schema.Mistake{File: name, Text: "names no device"})
+	}
+	return aliases, schema.Join(mistakes)
 }
 
 // units reads root/etc as the machine will: what is wrong there would be found

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,55 +41,109 @@ func (b *builder) compile(ctx context.Context) *programs {
 	return p
 }
 
+// goBuild compiles ./cmd/... of the folder and, of those that boot an image,
+// what it lacks from hoopy's own module.
 func (b *builder) goBuild(ctx context.Context) (map[string]string, error) {
-	dirs, err := os.ReadDir(filepath.Join(b.Dir, "cmd"))
-	if err != nil {
-		return nil, err
-	}
-	out, err := filepath.Abs(filepath.Join(b.Cache, "bin", b.config.Arch))
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+b.version, "-o", out+string(filepath.Separator), "./cmd/...")
-	cmd.Dir = b.Dir
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+b.config.GoArch(), "CGO_ENABLED=0",
-		"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("programs: go build ./cmd/...: %w\n%s", err, bytes.TrimSpace(text))
-	}
 	files := map[string]string{}
-	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		file := filepath.Join(out, d.Name())
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			continue // no package main
-		} else if err != nil {
-			return nil, err
-		}
-		files[d.Name()] = file
+	if err := b.goBuildIn(ctx, b.Dir, nil, files); err != nil {
+		return nil, err
 	}
+	var lack []string
 	for _, name := range []string{"init", "svc"} {
 		if files[name] == "" {
-			return nil, fmt.Errorf("programs: cmd/%s is missing; have %s", name, strings.Join(names(files), ", "))
+			lack = append(lack, name)
+		}
+	}
+	if len(lack) == 0 {
+		return files, nil
+	}
+	if b.Self != "" {
+		if err := b.goBuildIn(ctx, b.Self, lack, files); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range lack {
+		if files[name] == "" {
+			return nil, fmt.Errorf("programs: cmd/%s is missing, and so is a checkout of hoopy, which has it: call this from there, with -C for this folder", name)
 		}
 	}
 	return files, nil
 }
 
-func names(files map[string]string) []string {
-	var out []string
-	for n := range files {
-		out = append(out, n)
+// goBuildIn compiles programs of the module in dir and adds them to files; only
+// nil means all that there are.
+func (b *builder) goBuildIn(ctx context.Context, dir string, only []string, files map[string]string) error {
+	main, err := programsIn(dir, only)
+	if err != nil || len(main) == 0 {
+		return err
 	}
-	slices.Sort(out)
-	return out
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	// a folder for each module: two that share the cache have an init each
+	out, err := filepath.Abs(filepath.Join(b.Cache, "bin", b.config.Arch, hexSum([]byte(whole))[:12]))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + b.version,
+		"-o", out + string(filepath.Separator)}
+	if err := b.goTool(ctx, dir, append(args, main...)...); err != nil {
+		return err
+	}
+	for _, p := range main {
+		files[path.Base(p)] = filepath.Join(out, path.Base(p))
+	}
+	return nil
+}
+
+// programsIn lists the folders of cmd/ that hold a program, as "./cmd/NAME". It
+// reads package clauses itself: go list would take longer than the rest of a
+// build that has nothing to compile.
+func programsIn(dir string, only []string) (main []string, err error) {
+	dirs, err := os.ReadDir(filepath.Join(dir, "cmd"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dirs {
+		if !d.IsDir() || only != nil && !slices.Contains(only, d.Name()) {
+			continue
+		}
+		sources, err := filepath.Glob(filepath.Join(dir, "cmd", d.Name(), "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range sources {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly)
+			if err != nil || f.Name.Name == "main" { // what does not parse is the compiler's to tell
+				main = append(main, "./cmd/"+d.Name())
+				break
+			}
+		}
+	}
+	return main, nil
+}
+
+// goTool runs the go command for the image's machine.
+func (b *builder) goTool(ctx context.Context, dir string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+b.config.GoArch(), "CGO_ENABLED=0",
+		"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("programs: go %s in %s: %w\n%s", args[0], dir, err, bytes.TrimSpace(text))
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"hoopy/build/cpio"
 	"hoopy/build/tree"
@@ -19,7 +20,7 @@ import (
 
 // packing is how a frame is compressed.
 type packing struct {
-	kind    string // zstd, gzip, none
+	kind    string // zstd, lz4, gzip, none
 	hardest bool
 }
 
@@ -39,6 +40,17 @@ func (p packing) compressor(w io.Writer) (io.WriteCloser, error) {
 			level = gzip.BestCompression
 		}
 		return gzip.NewWriterLevel(w, level)
+	case "lz4": // the legacy frame: the kernel knows no other
+		level := lz4.Fast
+		if p.hardest {
+			level = lz4.Level9
+		}
+		z := lz4.NewWriter(w)
+		// not z itself: its ReadFrom ends the frame
+		return struct {
+			io.Writer
+			io.Closer
+		}{z, z}, z.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(level), lz4.ConcurrencyOption(1))
 	case "none":
 		return nopCloser{w}, nil
 	}
@@ -98,8 +110,10 @@ func (l *layer) split(early []string) [frames][]*tree.Entry {
 }
 
 // writeFrame packs entries into one compressed archive, padded to 4 bytes with
-// zeros: the kernel refuses what follows otherwise. It notes the SHA-256 of
-// each regular file in sums, by path.
+// zeros: the kernel refuses what follows otherwise. A frame of lz4 has no end of
+// its own; four more zeros are the block size that tells the kernel to stop
+// (lib/decompress_unlz4.c). It notes the SHA-256 of each regular file in sums,
+// by path.
 func (p packing) writeFrame(w io.Writer, t *tree.Tree, entries []*tree.Entry, sums map[string]string) error {
 	out := &counter{w: w}
 	z, err := p.compressor(out)
@@ -129,7 +143,11 @@ func (p packing) writeFrame(w io.Writer, t *tree.Tree, entries []*tree.Entry, su
 	if err := z.Close(); err != nil {
 		return err
 	}
-	_, err = w.Write(make([]byte, -out.n&3))
+	padding := -out.n & 3
+	if p.kind == "lz4" {
+		padding += 4
+	}
+	_, err = w.Write(make([]byte, padding))
 	return err
 }
 

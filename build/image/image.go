@@ -4,8 +4,10 @@
 // # What goes in
 //
 // The folder holds image.toml, packages, packages.lock (package config),
-// keys/ (who may sign packages), root/ (files as they are to boot), cmd/
-// (programs of its Go module: init and svc at least) and VERSION.
+// keys/ (who may sign packages), root/ (files as they are to boot) and VERSION;
+// and, if wanted, setup.sh (a script that changes what the packages laid), a
+// list of hardware, and cmd/ (programs of its Go module; init and svc are
+// hoopy's own unless they are among them).
 //
 // # What comes out
 //
@@ -16,7 +18,9 @@
 // # The archive
 //
 // Four frames, each compressed by itself and padded to 4 bytes; the kernel
-// unpacks one after the other:
+// unpacks one after the other. Before them, where a package brings it, lies the
+// processors' microcode, not compressed, for the kernel to find before it
+// unpacks anything.
 //
 //  1. /init and the device nodes that a Go program needs before main;
 //  2. busybox and the libraries it needs, for a shell when the rest is lost;
@@ -58,6 +62,9 @@ type Options struct {
 	Out string
 	// Cache keeps packages, frames and programs. It can be deleted at any time.
 	Cache string
+	// Self is the folder of hoopy's own module, whose cmd/init and cmd/svc are
+	// used where Dir has none; empty means that Dir must have them.
+	Self string
 	// Release compresses as hard as it can: ten times slower, a tenth smaller.
 	Release bool
 	// Repos are repositories (folders or addresses) to use in place of
@@ -78,6 +85,9 @@ type Options struct {
 	// returns the file of the public key that signs it. It is called where no
 	// mirror answers; nil means that this is an error.
 	StandIn func(ctx context.Context, dir string, names []string) (key string, err error)
+	// Now is the clock, for how long things took and how old they are; nil
+	// means time.Now. Nothing of it gets into the image.
+	Now func() time.Time
 	// Note, if set, hears of what is worth a line while the build runs.
 	Note func(line string)
 }
@@ -104,6 +114,8 @@ type builder struct {
 	config  *config.Config
 	want    []string
 	version string
+	script  string   // setup.sh
+	devices []string // modaliases of Config.Hardware
 	units   []*unit.Unit
 	cache   *apk.Cache
 	timing  stopwatch
@@ -111,15 +123,8 @@ type builder struct {
 
 // Build makes the image. Errors name the package, file or line at fault.
 func Build(ctx context.Context, o Options) (*Result, error) {
-	b := &builder{Options: o, timing: stopwatch{at: time.Now()}}
-	if b.Note == nil {
-		b.Note = func(string) {}
-	}
-	if err := b.read(); err != nil {
-		return nil, err
-	}
-	var err error
-	if b.cache, err = apk.NewCache(filepath.Join(o.Cache, "apk")); err != nil {
+	b, err := newBuilder(o)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -143,15 +148,42 @@ func Build(ctx context.Context, o Options) (*Result, error) {
 	return b.pack(ctx, base, l)
 }
 
+// newBuilder reads the configuration and opens the cache.
+func newBuilder(o Options) (*builder, error) {
+	b := &builder{Options: o}
+	if b.Note == nil {
+		b.Note = func(string) {}
+	}
+	if b.Now == nil {
+		b.Now = time.Now
+	}
+	b.timing = stopwatch{now: b.Now, at: b.Now()}
+	if err := b.read(); err != nil {
+		return nil, err
+	}
+	cache, err := apk.NewCache(filepath.Join(o.Cache, "apk"))
+	if err != nil {
+		return nil, err
+	}
+	b.cache = cache
+	return b, cache.Sweep()
+}
+
 // read takes in the configuration; every mistake of every file is reported.
 func (b *builder) read() error {
-	var errs [4]error
+	var errs [6]error
 	b.config, errs[0] = config.Load(filepath.Join(b.Dir, "image.toml"))
 	list := b.Packages
 	if list == "" {
 		list = filepath.Join(b.Dir, "packages")
 	}
-	b.want, errs[1] = config.Packages(list)
+	var tags []string // nil with an image.toml that tells none
+	if b.config != nil {
+		tags = append([]string{}, b.config.Tags()...)
+		b.devices, errs[4] = hardware(b.Dir, b.config.Hardware)
+	}
+	b.want, errs[1] = config.Packages(list, tags)
+	b.script, errs[5] = readSetup(b.Dir)
 	version, err := os.ReadFile(filepath.Join(b.Dir, "VERSION"))
 	b.version = strings.TrimSpace(string(version))
 	if err == nil && (b.version == "" || strings.ContainsAny(b.version, " \t\n\"'")) {
@@ -173,6 +205,9 @@ func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
 	if err := l.programs(programs); err != nil {
 		return err
 	}
+	if err := l.files(b.config.Files, b.Dir, base.owners(l)); err != nil {
+		return err
+	}
 	if b.Login {
 		if err := l.login(filepath.Join(b.Out, "ssh")); err != nil {
 			return err
@@ -186,6 +221,7 @@ func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
 
 // stopwatch notes how long each stage took.
 type stopwatch struct {
+	now  func() time.Time
 	at   time.Time
 	laps []lap
 }
@@ -196,7 +232,7 @@ type lap struct {
 }
 
 func (s *stopwatch) lap(name string) {
-	now := time.Now()
+	now := s.now()
 	s.laps = append(s.laps, lap{name, now.Sub(s.at)})
 	s.at = now
 }

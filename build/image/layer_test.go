@@ -340,7 +340,7 @@ func TestCompressionsArePaddedAndRepeatable(t *testing.T) {
 	tr := treeOf(t, "a", "b/c")
 	l := newLayer(tr, 1)
 	entries := l.split(nil)[framePackages]
-	for _, p := range []packing{{"zstd", false}, {"zstd", true}, {"gzip", false}, {"none", false}} {
+	for _, p := range []packing{{"zstd", false}, {"zstd", true}, {"lz4", false}, {"lz4", true}, {"gzip", false}, {"none", false}} {
 		var one, two bytes.Buffer
 		for _, b := range []*bytes.Buffer{&one, &two} {
 			if err := p.writeFrame(b, tr, entries, map[string]string{}); err != nil {

@@ -2,8 +2,10 @@ package image
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"hoopy/build/apk"
 	"hoopy/build/config"
@@ -17,29 +19,35 @@ const lockName = "packages.lock"
 // own says that the options ask for something else than the folder does.
 func (b *builder) own() bool { return len(b.Repos) > 0 || len(b.Only) > 0 || b.Packages != "" }
 
-// committed is the lock beside image.toml when it answers what is wanted, and
-// nil when packages must be chosen anew.
-func (b *builder) committed() (*config.Lock, error) {
+// committed is the lock beside image.toml, nil when there is none or the
+// options ask for something else; how says where it does not answer what the
+// folder asks for.
+func (b *builder) committed() (l *config.Lock, how []string, err error) {
 	if b.own() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	l, err := config.ReadLock(filepath.Join(b.Dir, lockName))
-	if err != nil || !l.Matches(b.config, b.want) {
-		return nil, err
+	l, err = config.ReadLock(filepath.Join(b.Dir, lockName))
+	if err != nil || l == nil {
+		return nil, nil, err
 	}
-	return l, nil
+	return l, l.Differs(b.config, b.want), nil
 }
 
 // resolve gives the packages and the lock that names them: those of the
-// committed lock where it matches, else what the solver chooses.
+// committed lock, else what the solver chooses. A lock that answers something
+// else than what is asked for is an error: what changes is to be seen.
 func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 	if !s.local {
-		l, err := b.committed()
+		l, how, err := b.committed()
 		if err != nil {
 			return nil, nil, err
 		}
+		if l != nil && len(how) > 0 {
+			return nil, nil, fmt.Errorf("%s: does not answer image.toml and packages any more: %s; run build update, look at what changes, and commit it",
+				lockName, strings.Join(how, "; "))
+		}
 		if l != nil {
-			pkgs, err := locked(l, s.repos)
+			pkgs, err := b.locked(l, s)
 			return pkgs, l, err
 		}
 	}
@@ -47,6 +55,11 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return b.solve(s, old)
+}
+
+// solve chooses packages anew; ids come from old, which may be nil.
+func (b *builder) solve(s *sources, old *config.Lock) ([]*apk.Package, *config.Lock, error) {
 	pkgs, err := apk.Solve(b.want, s.repos, apk.SolveOptions{Provides: b.config.Provides})
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +67,7 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 	l := config.NewLock(b.config, b.want, old)
 	for _, p := range pkgs {
 		l.Packages = append(l.Packages, config.Locked{
-			Name: p.Name, Version: p.Version, Hash: p.Checksum.String(), Repository: filepath.Base(p.Repo.Location),
+			Name: p.Name, Version: p.Version, Hash: p.Checksum.String(), Repository: s.names[p.Repo],
 		})
 	}
 	return pkgs, l, nil
@@ -67,10 +80,11 @@ func (b *builder) lockFile(s *sources) string {
 	return filepath.Join(b.Dir, lockName)
 }
 
-// locked finds the packages of a lock in the signed indexes.
-func locked(l *config.Lock, repos []*apk.Repo) ([]*apk.Package, error) {
+// locked finds the packages of a lock in the signed indexes. A lock that names
+// others, or that lacks what its own packages need, is refused.
+func (b *builder) locked(l *config.Lock, s *sources) ([]*apk.Package, error) {
 	byHash := map[string]*apk.Package{}
-	for _, r := range repos {
+	for _, r := range s.repos {
 		for _, p := range r.Packages {
 			if h := p.Checksum.String(); byHash[h] == nil {
 				byHash[h] = p
@@ -81,10 +95,13 @@ func locked(l *config.Lock, repos []*apk.Repo) ([]*apk.Package, error) {
 	for i, want := range l.Packages {
 		p := byHash[want.Hash]
 		if p == nil || p.Name != want.Name || p.Version != want.Version {
-			return nil, fmt.Errorf("package %s-%s: locked, but %s has no such package any more; delete %s to choose anew",
-				want.Name, want.Version, want.Repository, lockName)
+			return nil, fmt.Errorf("package %s-%s: %s names it, but %s has no such package any more; run build update to choose anew",
+				want.Name, want.Version, lockName, want.Repository)
 		}
 		pkgs[i] = p
+	}
+	if lacks := newNeeds(b.want, pkgs, b.config.Provides).lacking(); len(lacks) > 0 {
+		return nil, fmt.Errorf("%s: was changed by hand: %s; run build update to choose anew", lockName, strings.Join(lacks, "; "))
 	}
 	return pkgs, nil
 }
@@ -92,15 +109,12 @@ func locked(l *config.Lock, repos []*apk.Repo) ([]*apk.Package, error) {
 // ids are what image.toml and the lock fix; image.toml wins.
 func (b *builder) ids(l *config.Lock) install.IDs {
 	ids := install.IDs{Users: map[string]int{}, Groups: map[string]int{}}
-	for _, from := range []map[string]int{l.Users, b.config.Users} {
-		for n, id := range from {
-			ids.Users[n] = id
-		}
+	users, groups := b.config.IDs()
+	for _, from := range []map[string]int{l.Users, users} {
+		maps.Copy(ids.Users, from)
 	}
-	for _, from := range []map[string]int{l.Groups, b.config.Groups} {
-		for n, id := range from {
-			ids.Groups[n] = id
-		}
+	for _, from := range []map[string]int{l.Groups, groups} {
+		maps.Copy(ids.Groups, from)
 	}
 	return ids
 }

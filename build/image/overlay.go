@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -105,20 +104,9 @@ func (l *layer) rootEntry(name, file string, d fs.DirEntry) error {
 
 // refuseSecret finds private keys, which root/ would make readable by all.
 func refuseSecret(name, file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
+	secret, err := holdsPrivateKey(file)
+	if err == nil && secret {
+		err = fmt.Errorf("%s: a private key; files of root/ are readable by all and lie in git. Keep it on the persistence device, or lay it with [[file]] of image.toml", name)
 	}
-	defer f.Close()
-	head, err := io.ReadAll(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return err
-	}
-	if i := bytes.Index(head, []byte("-----BEGIN ")); i >= 0 {
-		line, _, _ := bytes.Cut(head[i:], []byte("\n"))
-		if bytes.Contains(line, []byte("PRIVATE KEY")) {
-			return fmt.Errorf("%s: a private key; files of root/ are readable by all and lie in git. Keep it on the persistence device", name)
-		}
-	}
-	return nil
+	return err
 }

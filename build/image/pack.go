@@ -22,7 +22,7 @@ func (b *builder) pack(ctx context.Context, base *base, l *layer) (*Result, erro
 	if err := os.MkdirAll(b.Out, 0o755); err != nil {
 		return nil, err
 	}
-	if err := sweepStale(b.Out); err != nil {
+	if err := sweepStale(b.Out, b.Now()); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(b.Out, ".new-")
@@ -66,6 +66,11 @@ func (b *builder) initramfs(ctx context.Context, file string, how packing, base 
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriterSize(f, 1<<20)
+	if base.UcodeSum != "" {
+		if err := appendFile(w, filepath.Join(base.dir, ucodeFile)); err != nil {
+			return err
+		}
+	}
 	if err := how.writeFrame(w, l.t, entries[frameInit], sums); err != nil {
 		return err
 	}
@@ -218,13 +223,13 @@ func writeBeside(file string, data []byte, mode os.FileMode) error {
 }
 
 // sweepStale removes what builds that were killed more than a day ago left.
-func sweepStale(dir string) error {
+func sweepStale(dir string, now time.Time) error {
 	left, err := filepath.Glob(filepath.Join(dir, ".new-*"))
 	if err != nil {
 		return err
 	}
 	for _, name := range left {
-		if st, err := os.Lstat(name); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
+		if st, err := os.Lstat(name); err == nil && now.Sub(st.ModTime()) > 24*time.Hour {
 			if err := os.RemoveAll(name); err != nil {
 				return err
 			}
@@ -239,7 +244,7 @@ const keepBases = 4
 
 // sweep removes the bases that were used least recently, and marks this one.
 func (b *builder) sweep(used string) error {
-	now := time.Now()
+	now := b.Now()
 	if err := os.Chtimes(used, now, now); err != nil {
 		return err
 	}

@@ -16,12 +16,12 @@ import (
 )
 
 // pruned are folders that no running appliance reads.
-var pruned = []string{"boot", "lib/apk", "usr/lib/apk", "var/cache/apk", "usr/share/man", "usr/share/doc"}
+var pruned = []string{"boot", "kernel", "lib/apk", "usr/lib/apk", "var/cache/apk", "usr/share/man", "usr/share/doc"}
 
 // policy turns the tree of the packages into the base of an image: the kernel
 // is taken out, modules are chosen, root's password is set, what is never read
 // is removed.
-func (m *base) policy(c *config.Config) error {
+func (m *base) policy(c *config.Config, devices []string) error {
 	kernel, err := kernelOf(m.tree)
 	if err != nil {
 		return err
@@ -30,7 +30,18 @@ func (m *base) policy(c *config.Config) error {
 	if m.kernel, err = m.tree.ReadFile(kernel.Path); err != nil {
 		return err
 	}
-	m.Modules, err = modules.Apply(m.tree, modules.Policy{All: c.AllModules, Patterns: c.Modules})
+	m.KernelSum = hexSum(m.kernel)
+	if m.ucode, err = microcode(m.tree); err != nil {
+		return err
+	}
+	if m.ucode != nil {
+		m.UcodeSum = hexSum(m.ucode)
+	}
+	m.Modules, err = modules.Apply(m.tree, modules.Policy{All: c.AllModules, Patterns: c.Modules, Hardware: devices})
+	if err != nil {
+		return err
+	}
+	m.Firmware, err = modules.ApplyFirmware(m.tree, m.Modules.Firmware, c.FirmwareRequired, c.AllFirmware)
 	if err != nil {
 		return err
 	}
@@ -53,8 +64,18 @@ func (m *base) policy(c *config.Config) error {
 	if m.Early, err = early(m.tree, "bin/busybox"); err != nil {
 		return err
 	}
-	for e := range m.tree.Walk() {
-		m.Epoch = max(m.Epoch, e.MTime)
+	m.Epoch = newest(m.tree)
+	return m.numbers()
+}
+
+// numbers notes those of users and groups.
+func (m *base) numbers() error {
+	for file, to := range map[string]*map[string]int{"etc/passwd": &m.Users, "etc/group": &m.Groups} {
+		d, err := readDatabase(m.tree, file)
+		if err != nil {
+			return err
+		}
+		*to = d.ids()
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hoopy/build/modules"
 )
 
 // result renders the report and says where everything is.
@@ -30,14 +32,17 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 		return nil, err
 	}
 	var bytes, unpacked int64
-	n := 0
+	files := map[string]int64{}
 	for e := range l.t.Walk() {
-		unpacked += 1024 // the inode and its name
+		unpacked += perInode
 		if e.Mode.IsRegular() && e.Hard == "" {
-			n++
+			files[e.Path] = e.Size
 			bytes += e.Size
-			unpacked += (e.Size + 4095) &^ 4095
+			unpacked += pages(e.Size)
 		}
+	}
+	if st, err := os.Stat(filepath.Join(base.dir, ucodeFile)); err == nil && base.UcodeSum != "" {
+		unpacked += pages(st.Size()) // the kernel lays that, too
 	}
 	r.RAM = leastRAM(unpacked, initramfs.Size())
 	if err := b.sweep(base.dir); err != nil {
@@ -48,12 +53,16 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 		fmt.Fprintf(&t, "%-10s "+format+"\n", append([]any{word}, args...)...)
 	}
 	line("packages", "%d from %s", len(base.Packages), base.Text)
-	line("tree", "%s MB, %s files; largest: %s", mb(bytes), grouped(n), largest(base.Sizes))
+	line("tree", "%s MB, %s files; largest: %s", mb(bytes), grouped(len(files)), most(base.Sizes, 5))
+	line("folders", "%s", most(folderSizes(files), 5))
 	if m := base.Modules; m.Release != "" {
-		line("modules", "%s of %s for Linux %s, %s MB", grouped(m.Kept), grouped(m.Total), m.Release, mb(m.Size))
+		line("modules", "%s of %s for Linux %s, %s MB (policy: %s)", grouped(m.Kept), grouped(m.Total), m.Release, mb(m.Size), b.modulePolicy(m.Driven))
 		if len(m.Unmatched) > 0 && !base.Local { // a stand-in holds few
 			line("", "none is called %s", strings.Join(m.Unmatched, ", "))
 		}
+	}
+	if f := base.Firmware; f.Total > 0 || base.UcodeSum != "" {
+		line("firmware", "%s", firmwareText(f, base.UcodeSum != ""))
 	}
 	if over := overrides(l.over); over != "" {
 		line("overrides", "%s", over)
@@ -65,6 +74,45 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 	r.Report = t.String()
 	return r, nil
 }
+
+// modulePolicy is that of image.toml in short.
+func (b *builder) modulePolicy(driven int) string {
+	var parts []string
+	switch {
+	case b.config.AllModules:
+		return "all"
+	case len(b.config.Modules) > 0:
+		parts = append(parts, fmt.Sprintf("%d patterns", len(b.config.Modules)))
+	}
+	if len(b.devices) > 0 {
+		parts = append(parts, fmt.Sprintf("closure of %s, %d of %d devices have a driver", b.config.Hardware, driven, len(b.devices)))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// firmwareText says what stays, and names some of what modules may miss.
+func firmwareText(f modules.Firmware, microcode bool) string {
+	text := fmt.Sprintf("%s of %s files, %s MB", grouped(f.Kept), grouped(f.Total), mb(f.Size))
+	if microcode {
+		text += ", microcode first in the image"
+	}
+	if n := len(f.Missing); n > 0 {
+		text += fmt.Sprintf("; modules may ask for %s more that no package of the list brings: %s", grouped(n), strings.Join(f.Missing[:min(3, n)], ", "))
+		if n > 3 {
+			text += ", …"
+		}
+	}
+	return text
+}
+
+// perInode is what an entry takes in memory besides its content: the inode and
+// its name. Contents take whole pages.
+const perInode = 1024
+
+func pages(size int64) int64 { return (size + 4095) &^ 4095 }
 
 // leastRAM is in MiB. The kernel bounds its first file system by half of the
 // memory that is free when it mounts it: without the archive, without itself
@@ -84,21 +132,6 @@ func (s *stopwatch) String() string {
 		parts = append(parts, fmt.Sprintf("%s %.1f", l.name, l.took.Seconds()))
 	}
 	return fmt.Sprintf("%.1f s (%s)", all.Seconds(), strings.Join(parts, ", "))
-}
-
-// largest names the three biggest packages.
-func largest(sizes map[string]int64) string {
-	ids := slices.SortedFunc(maps.Keys(sizes), func(a, b string) int {
-		if sizes[a] != sizes[b] {
-			return int(min(max(sizes[b]-sizes[a], -1), 1))
-		}
-		return strings.Compare(a, b)
-	})
-	var parts []string
-	for _, id := range ids[:min(3, len(ids))] {
-		parts = append(parts, id+" "+mb(sizes[id]))
-	}
-	return strings.Join(parts, ", ")
 }
 
 // overrides lists what our own entries were laid over, by whose it was.

@@ -14,6 +14,7 @@ import (
 // sources are the repositories of one build.
 type sources struct {
 	repos []*apk.Repo
+	names map[*apk.Repo]string // as the lock calls them
 	// text says what they are, for the report and the image itself.
 	text string
 	// local is set when not all packages are Alpine's own: the image says so,
@@ -61,8 +62,17 @@ func (b *builder) open(ctx context.Context) (*sources, error) {
 // add takes a repository that is not Alpine's own mirror.
 func (s *sources) add(r *apk.Repo, text string) {
 	s.repos = append(s.repos, r)
+	s.name(r, filepath.Base(r.Location))
 	s.local = true
 	s.describe(text)
+}
+
+// name says how the lock calls a repository.
+func (s *sources) name(r *apk.Repo, name string) {
+	if s.names == nil {
+		s.names = map[*apk.Repo]string{}
+	}
+	s.names[r] = name
 }
 
 func (s *sources) describe(text string) {

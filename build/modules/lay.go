@@ -12,21 +12,42 @@ import (
 	"hoopy/devices/modindex"
 )
 
-// index makes the index files of the kept modules.
-func index(t *tree.Tree, dir string, kept []*module) (map[string][]byte, error) {
-	var lists [3][]byte
-	for i, name := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
-		data, err := t.ReadFile(path.Join(dir, name))
+// lists are what the kernel's build wrote beside its modules; nil where it did
+// not.
+type lists struct{ order, builtin, modinfo []byte }
+
+func kernelLists(t *tree.Tree, dir string) (k lists, err error) {
+	for name, to := range map[string]*[]byte{"modules.order": &k.order, "modules.builtin": &k.builtin, "modules.builtin.modinfo": &k.modinfo} {
+		*to, err = t.ReadFile(path.Join(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return k, err
 		}
-		lists[i] = data
 	}
-	mods := make([]modindex.Module, len(kept))
-	for i, m := range kept {
-		mods[i] = modindex.Module{Path: m.path, Info: m.info}
+	return k, nil
+}
+
+// index makes the index files of these modules.
+func (k lists) index(mods []*module) (map[string][]byte, error) {
+	out := make([]modindex.Module, len(mods))
+	for i, m := range mods {
+		out[i] = modindex.Module{Path: m.path, Info: m.info}
 	}
-	return modindex.Build(mods, lists[0], lists[1], lists[2])
+	return modindex.Build(out, k.order, k.builtin, k.modinfo)
+}
+
+// notBuiltin leaves the patterns that match no line of modules.builtin.
+func (k lists) notBuiltin(patterns []string) (left []string) {
+	builtin := map[string]*module{}
+	for line := range strings.Lines(string(k.builtin)) {
+		line = strings.TrimSpace(line)
+		builtin[modindex.ModuleName(line)] = &module{path: line}
+	}
+	for _, p := range patterns {
+		if len(match(builtin, p)) == 0 {
+			left = append(left, p)
+		}
+	}
+	return left
 }
 
 // lay replaces the packages' modules and index by ours. The index carries the

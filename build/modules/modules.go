@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -38,8 +37,11 @@ type Policy struct {
 	// All keeps every module; Patterns does not count then.
 	All bool
 	// Patterns are shell patterns of module names, where '-' and '_' are one,
-	// or folders below kernel/ that end in '/'.
+	// folders below kernel/ that end in '/', or names of Sets after '@'.
 	Patterns []string
+	// Hardware are modaliases as sysfs gives them: the modules that the kernel
+	// would ask for on that machine stay as well.
+	Hardware []string
 }
 
 // Result is what Apply did.
@@ -52,13 +54,19 @@ type Result struct {
 	// Unmatched are the patterns that named no module, nor one that is built
 	// into the kernel: misspelt, or of another kernel.
 	Unmatched []string
+	// Firmware are the files below lib/firmware that the kept modules, and the
+	// kernel itself, may ask for: names or patterns, sorted.
+	Firmware []string
+	// Driven counts the modaliases of Policy.Hardware that a module, or the
+	// kernel itself, answers.
+	Driven int
 }
 
 type module struct {
 	name  string // as the kernel calls it
 	path  string // below lib/modules/RELEASE, unpacked name
 	entry *tree.Entry
-	info  *modindex.Modinfo // nil until it is chosen
+	info  *modindex.Modinfo // nil until it is read
 	size  int64
 }
 
@@ -75,15 +83,19 @@ func Apply(t *tree.Tree, p Policy) (Result, error) {
 		return r, err
 	}
 	r.Total = len(all)
-	kept, unmatched, err := p.choose(t, all)
+	k, err := kernelLists(t, dir.Path)
 	if err != nil {
+		return r, fmt.Errorf("modules: %w", err)
+	}
+	c := choice{t: t, all: all, kernel: k}
+	if err := c.choose(p); err != nil {
 		return r, err
 	}
-	r.Kept = len(kept)
-	if r.Unmatched, err = notBuiltin(t, dir.Path, unmatched); err != nil {
-		return r, err
-	}
-	files, err := index(t, dir.Path, kept)
+	kept := c.kept
+	r.Kept, r.Driven = len(kept), c.driven
+	r.Unmatched = k.notBuiltin(c.unmatched)
+	r.Firmware = firmwareOf(kept, k)
+	files, err := k.index(kept)
 	if err != nil {
 		return r, err
 	}
@@ -145,41 +157,6 @@ func plainName(name string) (string, bool) {
 	return name, strings.HasSuffix(name, ".ko")
 }
 
-// choose reads the wanted modules and what they need, to the end.
-func (p Policy) choose(t *tree.Tree, all map[string]*module) (kept []*module, unmatched []string, err error) {
-	var todo []string
-	if p.All {
-		todo = slices.Sorted(maps.Keys(all))
-	} else {
-		for _, pattern := range p.Patterns {
-			hits := match(all, pattern)
-			if len(hits) == 0 {
-				unmatched = append(unmatched, pattern)
-			}
-			todo = append(todo, hits...)
-		}
-	}
-	for len(todo) > 0 {
-		m := all[todo[0]]
-		todo = todo[1:]
-		if m == nil || m.info != nil {
-			continue // built in, named by an alias, or seen
-		}
-		if err := m.read(t); err != nil {
-			return nil, nil, fmt.Errorf("module %s (%s): %w", m.path, m.entry.Source, err)
-		}
-		kept = append(kept, m)
-		todo = append(todo, m.info.Depends...)
-		for _, soft := range m.info.Softdep {
-			for _, w := range strings.Fields(soft) {
-				todo = append(todo, modindex.ModuleName(w))
-			}
-		}
-	}
-	slices.SortFunc(kept, func(a, b *module) int { return strings.Compare(a.path, b.path) })
-	return kept, unmatched, nil
-}
-
 func match(all map[string]*module, pattern string) (hits []string) {
 	folder, isFolder := strings.CutSuffix(pattern, "/")
 	name := modindex.Normalize(pattern)
@@ -192,27 +169,19 @@ func match(all map[string]*module, pattern string) (hits []string) {
 	return hits
 }
 
-// notBuiltin leaves the patterns that match no line of modules.builtin.
-func notBuiltin(t *tree.Tree, dir string, patterns []string) (left []string, err error) {
-	text, err := t.ReadFile(path.Join(dir, "modules.builtin"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("modules: %w", err)
-	}
-	builtin := map[string]*module{}
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		builtin[modindex.ModuleName(line)] = &module{path: line}
-	}
-	for _, p := range patterns {
-		if len(match(builtin, p)) == 0 {
-			left = append(left, p)
-		}
-	}
-	return left, nil
-}
-
 // read unpacks the module once, for its facts and its size.
 func (m *module) read(t *tree.Tree) error {
+	if m.info != nil {
+		return nil
+	}
+	err := m.readInfo(t)
+	if err != nil {
+		return fmt.Errorf("module %s (%s): %w", m.path, m.entry.Source, err)
+	}
+	return nil
+}
+
+func (m *module) readInfo(t *tree.Tree) error {
 	r, err := unpacked(t, m.entry)()
 	if err != nil {
 		return err

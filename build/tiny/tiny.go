@@ -20,7 +20,7 @@ import (
 // KeyName is the file of the public key in a repository's folder.
 const KeyName = "tiny.rsa.pub"
 
-// Arch is the repositories' architecture.
+// Arch is the architecture of Repository.
 const Arch = "x86_64"
 
 var key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
@@ -29,7 +29,10 @@ var key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateK
 // the repository dir, and writes the signed index and the public key. A file
 // ".depends" of such a folder lists dependencies; ".post-install" is its
 // script. Modes are 0644 and 0755, of etc/shadow 0640.
-func Repository(dir, src string) error {
+func Repository(dir, src string) error { return RepositoryFor(Arch, dir, src) }
+
+// RepositoryFor is Repository for another architecture.
+func RepositoryFor(architecture, dir, src string) error {
 	private, err := key()
 	if err != nil {
 		return err
@@ -38,7 +41,7 @@ func Repository(dir, src string) error {
 	if err != nil {
 		return err
 	}
-	arch := filepath.Join(dir, Arch)
+	arch := filepath.Join(dir, architecture)
 	if err := os.MkdirAll(arch, 0o755); err != nil {
 		return err
 	}
@@ -50,7 +53,7 @@ func Repository(dir, src string) error {
 		return err
 	}
 	for _, p := range packages {
-		a, err := archive(filepath.Join(src, p.Name()), p.Name())
+		a, err := archive(filepath.Join(src, p.Name()), p.Name(), architecture)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name(), err)
 		}
@@ -61,7 +64,7 @@ func Repository(dir, src string) error {
 		}
 	}
 	return write(filepath.Join(arch, "APKINDEX.tar.gz"), func(w io.Writer) error {
-		return apk.WriteIndex(w, arch, Arch, "tiny", private, KeyName)
+		return apk.WriteIndex(w, arch, architecture, "tiny", private, KeyName)
 	})
 }
 
@@ -73,14 +76,14 @@ func write(file string, fill func(io.Writer) error) error {
 	return errors.Join(fill(f), f.Close())
 }
 
-func archive(dir, id string) (*apk.Archive, error) {
+func archive(dir, id, architecture string) (*apk.Archive, error) {
 	parts := strings.Split(id, "-")
 	if len(parts) < 3 {
 		return nil, errors.New("want NAME-VERSION-rN")
 	}
 	n := len(parts) - 2
 	a := &apk.Archive{Scripts: map[string][]byte{}, Info: apk.Info{
-		Name: strings.Join(parts[:n], "-"), Version: strings.Join(parts[n:], "-"), Arch: Arch, BuildTime: 1e9,
+		Name: strings.Join(parts[:n], "-"), Version: strings.Join(parts[n:], "-"), Arch: architecture, BuildTime: 1e9,
 	}}
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || file == dir {
