@@ -46,63 +46,78 @@ var scriptNames = map[string]bool{
 // signed, then by one of keys (nil: is not checked), and its data segment must
 // be the one that its control segment names.
 func ReadArchive(data []byte, keys *Keys) (*Archive, error) {
-	if isADB(data) {
-		return nil, ErrADB
-	}
-	sigs, at, err := readSignatures(data, maxControl)
+	a, payload, err := openArchive(data, keys)
 	if err != nil {
 		return nil, err
 	}
+	return a, a.readData(payload)
+}
+
+// openArchive checks signature and digests and reads the control segment; the
+// payload is the data segment as stored, which is not unpacked.
+func openArchive(data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
+	if isADB(data) {
+		return nil, nil, ErrADB
+	}
+	sigs, at, err := readSignatures(data, maxControl)
+	if err != nil {
+		return nil, nil, err
+	}
 	text, n, err := inflate(data[at:], false, maxControl)
 	if err != nil {
-		return nil, fmt.Errorf("control segment: %w", err)
+		return nil, nil, fmt.Errorf("control segment: %w", err)
 	}
 	control := data[at : at+n]
 	if keys != nil && (at > 0 || len(sigs) > 0) {
 		if _, err := keys.verify(sigs, control); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	a := &Archive{Checksum: sha1.Sum(control), Scripts: map[string][]byte{}}
+	a = &Archive{Checksum: sha1.Sum(control), Scripts: map[string][]byte{}}
 	if err := a.readControl(text); err != nil {
-		return nil, fmt.Errorf("control segment: %w", err)
+		return nil, nil, fmt.Errorf("control segment: %w", err)
 	}
-	rest := data[at+n:]
-	if want := a.Info.DataHash; want == "" && len(rest) > 0 {
-		return nil, fmt.Errorf("%w: .PKGINFO names no datahash", ErrFormat)
+	payload = data[at+n:]
+	if want := a.Info.DataHash; want == "" && len(payload) > 0 {
+		return nil, nil, fmt.Errorf("%w: .PKGINFO names no datahash", ErrFormat)
 	} else if want != "" {
-		if have := sha256.Sum256(rest); hex.EncodeToString(have[:]) != want {
-			return nil, fmt.Errorf("%w (sha256 of data: want %.12s…, have %.12s…)",
+		if have := sha256.Sum256(payload); hex.EncodeToString(have[:]) != want {
+			return nil, nil, fmt.Errorf("%w (sha256 of data: want %.12s…, have %.12s…)",
 				ErrMismatch, want, hex.EncodeToString(have[:]))
 		}
 	}
-	if len(rest) > 0 {
-		if err := a.readData(rest); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	return a, payload, nil
 }
 
-// readArchive reads the file of a package and holds it against the index.
-func readArchive(data []byte, p *Package, keys *Keys) (*Archive, error) {
+// verify holds the file of a package against the index, without unpacking its
+// data segment.
+func (p *Package) verify(data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
 	if isADB(data) {
-		return nil, ErrADB
+		return nil, nil, ErrADB
 	}
 	if p.Size > 0 && int64(len(data)) != p.Size {
-		return nil, fmt.Errorf("%w (size: want %d, have %d)", ErrMismatch, p.Size, len(data))
+		return nil, nil, fmt.Errorf("%w (size: want %d, have %d)", ErrMismatch, p.Size, len(data))
 	}
-	a, err := ReadArchive(data, keys)
+	a, payload, err = openArchive(data, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.Checksum != p.Checksum {
+		return nil, nil, fmt.Errorf("%w (sha1 of control: want %s, have %s)", ErrMismatch, p.Checksum, a.Checksum)
+	}
+	if a.Info.Name != p.Name || a.Info.Version != p.Version {
+		return nil, nil, fmt.Errorf("%w (it is %s-%s)", ErrMismatch, a.Info.Name, a.Info.Version)
+	}
+	return a, payload, nil
+}
+
+// read holds the file of a package against the index and unpacks it.
+func (p *Package) read(data []byte, keys *Keys) (*Archive, error) {
+	a, payload, err := p.verify(data, keys)
 	if err != nil {
 		return nil, err
 	}
-	if a.Checksum != p.Checksum {
-		return nil, fmt.Errorf("%w (sha1 of control: want %s, have %s)", ErrMismatch, p.Checksum, a.Checksum)
-	}
-	if a.Info.Name != p.Name || a.Info.Version != p.Version {
-		return nil, fmt.Errorf("%w (it is %s-%s)", ErrMismatch, a.Info.Name, a.Info.Version)
-	}
-	return a, nil
+	return a, a.readData(payload)
 }
 
 func (a *Archive) readControl(text []byte) error {
@@ -134,6 +149,9 @@ func (a *Archive) readControl(text []byte) error {
 }
 
 func (a *Archive) readData(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
 	text, used, err := inflate(data, true, maxData)
 	if err != nil {
 		return fmt.Errorf("data segment: %w", err)

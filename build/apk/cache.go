@@ -1,8 +1,6 @@
 package apk
 
 import (
-	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,33 +11,36 @@ import (
 )
 
 // Cache is a folder of files from the network. Packages are named by what the
-// index identifies them by, so that builds of any branch share it; an index is
-// named by its address. Nothing in it is trusted: each file is verified when it
-// is read, and one that fails goes to rejected/.
+// index identifies them by, so that builds of any branch share it; indexes are
+// named by their digest, and those of one address lie in one folder with a file
+// that says which is the current one. Nothing in it is trusted: each file is
+// verified when it is read, and one that fails goes to rejected/.
 //
-// Files appear whole or not at all (written beside, synced, renamed), which
-// also makes it safe for two builds at once and against power cuts.
+// Files appear whole or not at all (written beside, synced, renamed, and the
+// folder synced), which also makes it safe for two builds at once and against
+// power cuts. What a build that was interrupted left half-written has another
+// name, is never read, and goes away after a day.
 type Cache struct {
 	dir string
 }
 
-// NewCache opens a cache, making its folders where they lack.
+// NewCache opens a cache, making its folders where they lack and sweeping out
+// what is left of interrupted builds.
 func NewCache(dir string) (*Cache, error) {
 	for _, sub := range []string{"package", "index", "rejected"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
 	}
-	return &Cache{dir: dir}, nil
+	c := &Cache{dir: dir}
+	if err := c.sweep(); err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	return c, nil
 }
 
 func (c *Cache) packageFile(sum Checksum) string {
 	return filepath.Join(c.dir, "package", hex.EncodeToString(sum[:])+".apk")
-}
-
-func (c *Cache) indexFile(location, arch string) string {
-	sum := sha256.Sum256([]byte(location + "\n" + arch))
-	return filepath.Join(c.dir, "index", hex.EncodeToString(sum[:16])+".tar.gz")
 }
 
 // read returns a file of the cache, nil when it is not there.
@@ -91,7 +92,20 @@ func (c *Cache) write(name string, data []byte) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), name)
+	if err = os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+// syncDir makes the names in a folder survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
 }
 
 // reject moves a file that failed its checks out of the way and returns where
@@ -104,100 +118,31 @@ func (c *Cache) reject(name string) (string, error) {
 	return to, nil
 }
 
-// Sweep removes what interrupted builds left half-written more than a day ago.
-func (c *Cache) Sweep() error {
+// halfWritten is how old a half-written file is before nobody can be at it.
+const halfWritten = 24 * time.Hour
+
+// sweep removes what interrupted builds left half-written.
+func (c *Cache) sweep() error {
 	var errs []error
-	for _, sub := range []string{"package", "index"} {
-		names, err := filepath.Glob(filepath.Join(c.dir, sub, ".new-*"))
-		if err != nil {
-			errs = append(errs, err)
-		}
+	for _, pattern := range []string{"package/.new-*", "index/*/.new-*"} {
+		names, err := filepath.Glob(filepath.Join(c.dir, pattern))
+		errs = append(errs, err)
 		for _, name := range names {
-			st, err := os.Stat(name)
-			if err == nil && time.Since(st.ModTime()) > 24*time.Hour {
-				errs = append(errs, os.Remove(name))
-			}
+			errs = append(errs, removeOlder(name, halfWritten))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Fetch returns a package, verified against the signed index that p is from:
-// from the repository's folder, else from the cache, else from the network and
-// then into the cache. A cached file that does not match is moved to rejected/
-// and is an error; the next Fetch gets it anew.
-func (c *Cache) Fetch(ctx context.Context, p *Package) (*Archive, error) {
-	a, err := c.fetch(ctx, p)
-	if err != nil {
-		return nil, fmt.Errorf("package %s: %w", p.ID(), err)
+// removeOlder removes a file that was not written for so long. That it is gone
+// already, by another build, is no error.
+func removeOlder(name string, age time.Duration) error {
+	st, err := os.Stat(name)
+	if err == nil && time.Since(st.ModTime()) > age {
+		err = os.Remove(name)
 	}
-	return a, nil
-}
-
-func (c *Cache) fetch(ctx context.Context, p *Package) (*Archive, error) {
-	r := p.Repo
-	if r == nil {
-		return nil, errors.New("is of no repository")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if p.Size > maxPackageFile {
-		return nil, fmt.Errorf("of %s: %w: %d bytes, at most %d are read", r.Location, ErrFormat, p.Size, maxPackageFile)
-	}
-	if dir, ok := folder(r.Location); ok {
-		data, err := readBounded(filepath.Join(dir, r.Arch, p.File()), maxPackageFile)
-		if err != nil {
-			return nil, err
-		}
-		a, err := readArchive(data, p, r.keys)
-		if err != nil {
-			return nil, fmt.Errorf("of %s: %w", r.Location, err)
-		}
-		return a, nil
-	}
-	name := c.packageFile(p.Checksum)
-	data, err := c.read(name, maxPackageFile)
-	if err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
-	}
-	if data != nil {
-		a, err := readArchive(data, p, r.keys)
-		if err == nil {
-			return a, nil
-		}
-		to, rerr := c.reject(name)
-		if rerr != nil {
-			return nil, errors.Join(fmt.Errorf("cache: %w", err), rerr)
-		}
-		return nil, fmt.Errorf("of %s: %w; the cached file was moved to %q, build again to fetch it anew", r.Location, err, to)
-	}
-	if r.options.Offline {
-		return nil, fmt.Errorf("of %s: %w", r.Location, ErrOffline)
-	}
-	var a *Archive
-	limit := p.Size
-	if limit <= 0 {
-		limit = maxPackageFile
-	}
-	data, err = r.download(ctx, r.Arch+"/"+p.File(), limit, func(data []byte) (err error) {
-		a, err = readArchive(data, p, r.keys)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := c.write(name, data); err != nil {
-		return nil, err
-	}
-	return a, nil
-}
-
-// Cached says whether Fetch of p needs no network. It does not verify.
-func (c *Cache) Cached(p *Package) bool {
-	if p.Repo != nil {
-		if dir, ok := folder(p.Repo.Location); ok {
-			_, err := os.Stat(filepath.Join(dir, p.Repo.Arch, p.File()))
-			return err == nil
-		}
-	}
-	_, err := os.Stat(c.packageFile(p.Checksum))
-	return err == nil
+	return err
 }

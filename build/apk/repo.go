@@ -117,12 +117,12 @@ func (r *Repo) open(ctx context.Context, cache *Cache) error {
 		}
 		return r.load(data)
 	}
-	name := cache.indexFile(r.Location, r.Arch)
+	kept := cache.indexDir(r.Location, r.Arch)
 	var netErr error
 	if !r.options.Offline {
-		data, err := r.download(ctx, r.Arch+"/"+IndexName, maxIndexFile, r.load)
+		data, err := r.download(ctx, wanted{file: r.Arch + "/" + IndexName, limit: maxIndexFile, check: r.load})
 		if err == nil {
-			return cache.write(name, data)
+			return cache.keep(kept, data)
 		}
 		var unreachable *UnreachableError
 		if ctx.Err() != nil || !errors.As(err, &unreachable) || unreachable.Answered {
@@ -130,7 +130,11 @@ func (r *Repo) open(ctx context.Context, cache *Cache) error {
 		}
 		netErr = err
 	}
-	data, err := cache.read(name, maxIndexFile)
+	name, err := cache.current(kept)
+	var data []byte
+	if err == nil && name != "" {
+		data, err = cache.read(name, maxIndexFile)
+	}
 	switch {
 	case err != nil:
 		return errors.Join(netErr, fmt.Errorf("cache: %w", err))

@@ -2,6 +2,7 @@ package apk
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -33,6 +34,9 @@ func Solve(world []string, repos []*Repo, o SolveOptions) ([]*Package, error) {
 	for i, w := range world {
 		if deps[i], err = ParseDep(w); err != nil {
 			return nil, err
+		}
+		if d := &deps[i]; d.Op != Any && d.Op != Same && !ValidVersion(d.Version) {
+			return nil, fmt.Errorf("dependency %q: %w: %q is no version", w, ErrFormat, d.Version)
 		}
 	}
 	given := make([]Dep, len(o.Provides))

@@ -101,6 +101,17 @@ func TestSolve(t *testing.T) {
 	}
 }
 
+func TestWorldThatIsNone(t *testing.T) {
+	repos := []*Repo{indexOf(t, "", "a 1")}
+	for word, says := range map[string]string{
+		"a>": "no version after the operator", "a=1-": `"1-" is no version`, "a>1@edge": "before the operator: a@edge>1", "!": "no name",
+	} {
+		if _, err := Solve([]string{"a", word}, repos, SolveOptions{}); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v; want %q", word, err, says)
+		}
+	}
+}
+
 func TestSolveIsStable(t *testing.T) {
 	repos := alpineRepos(t, "full/main", "full/community")
 	world := strings.Fields(bootWorld + " git bash python3")
