@@ -19,24 +19,19 @@ import (
 // Files appear whole or not at all (written beside, synced, renamed, and the
 // folder synced), which also makes it safe for two builds at once and against
 // power cuts. What a build that was interrupted left half-written has another
-// name, is never read, and goes away after a day.
+// name, is never read, and goes away with Sweep.
 type Cache struct {
 	dir string
 }
 
-// NewCache opens a cache, making its folders where they lack and sweeping out
-// what is left of interrupted builds.
+// NewCache opens a cache, making its folders where they lack.
 func NewCache(dir string) (*Cache, error) {
 	for _, sub := range []string{"package", "index", "rejected"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
 	}
-	c := &Cache{dir: dir}
-	if err := c.sweep(); err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
-	}
-	return c, nil
+	return &Cache{dir: dir}, nil
 }
 
 func (c *Cache) packageFile(sum Checksum) string {
@@ -121,8 +116,8 @@ func (c *Cache) reject(name string) (string, error) {
 // halfWritten is how old a half-written file is before nobody can be at it.
 const halfWritten = 24 * time.Hour
 
-// sweep removes what interrupted builds left half-written.
-func (c *Cache) sweep() error {
+// Sweep removes what interrupted builds left half-written more than a day ago.
+func (c *Cache) Sweep() error {
 	var errs []error
 	for _, pattern := range []string{"package/.new-*", "index/*/.new-*"} {
 		names, err := filepath.Glob(filepath.Join(c.dir, pattern))

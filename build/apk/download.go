@@ -131,9 +131,7 @@ func (r *Repo) ask(ctx context.Context, url string, w wanted, p *partial) (answe
 			mixed := p.mixed
 			p.reset()
 			if mixed {
-				// the two parts were not of one file: once more as a whole
-				failed++
-				continue
+				continue // the two parts were not of one file: once more as a whole
 			}
 			return answered, err
 		}

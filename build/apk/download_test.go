@@ -216,7 +216,7 @@ func TestSweep(t *testing.T) {
 	if err := os.Chtimes(old, long, long); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewCache(c.dir); err != nil {
+	if err := c.Sweep(); err != nil {
 		t.Fatal(err)
 	}
 	if have := files(t, c, "package"); len(have) != 1 || have[0] != ".new-2" {

@@ -153,7 +153,8 @@ func wordFor(rng *rand.Rand, p *Package, tag string) string {
 	case 1:
 		d.Op, d.Version = Greater|Equal, p.Version
 	case 2:
-		d.Op, d.Version = Fuzzy, p.Version[:1+strings.IndexByte(p.Version+".", '.')/2]
+		major, _, _ := strings.Cut(p.Version, ".")
+		d.Op, d.Version = Fuzzy, major
 	case 3:
 		if rng.IntN(3) == 0 {
 			d.Op, d.Version = pick(rng, []Op{Less, Greater}), p.Version
