@@ -32,9 +32,13 @@ type Archive struct {
 type Entry struct {
 	tree.Entry
 	User, Group string
-	// Xattrs are the names of extended attributes, which are not kept.
-	Xattrs []string
+	// Xattrs are the extended attributes by name ("security.capability", say);
+	// a tree has none.
+	Xattrs map[string]string
 }
+
+// paxXattr begins the names of PAX records that hold extended attributes.
+const paxXattr = "SCHILY.xattr."
 
 // scriptNames are the files of a control segment that are scripts.
 var scriptNames = map[string]bool{
@@ -220,9 +224,12 @@ func entryOf(h *tar.Header, content []byte) (*Entry, error) {
 	default:
 		return nil, fmt.Errorf("%q: %w: type %q is neither file, directory nor link", name, ErrFormat, h.Typeflag)
 	}
-	for key := range h.PAXRecords {
-		if x, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok {
-			e.Xattrs = append(e.Xattrs, x)
+	for key, v := range h.PAXRecords {
+		if x, ok := strings.CutPrefix(key, paxXattr); ok {
+			if e.Xattrs == nil {
+				e.Xattrs = map[string]string{}
+			}
+			e.Xattrs[x] = v
 		}
 	}
 	return e, nil

@@ -205,7 +205,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte("C:Q1\nS:-5\n"))
 	f.Add([]byte("x\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		pkgs, err := parseIndex(text)
+		pkgs, err := parseIndex(bytes.NewReader(text))
 		if err != nil {
 			if !errors.Is(err, ErrFormat) && !strings.Contains(err.Error(), "parsing") {
 				t.Errorf("an error of another kind: %v", err)
@@ -216,7 +216,7 @@ func FuzzIndex(f *testing.F) {
 		for _, p := range pkgs {
 			p.format(&b)
 		}
-		again, err := parseIndex(b.Bytes())
+		again, err := parseIndex(&b)
 		if err != nil || len(again) != len(pkgs) {
 			t.Errorf("written back: %d packages of %d, %v", len(again), len(pkgs), err)
 		}

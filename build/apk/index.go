@@ -2,10 +2,15 @@ package apk
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // IndexName is the file name of an index in its repository's folder for an
@@ -24,39 +29,73 @@ func readIndex(data []byte, keys *Keys) (pkgs []*Package, description, key strin
 	if key, err = keys.verify(sigs, data[at:]); err != nil {
 		return nil, "", "", err
 	}
-	text, used, err := inflate(data[at:], true, maxIndexText)
+	z, err := inflater(data[at:])
 	if err != nil {
 		return nil, "", "", err
 	}
-	if used != len(data)-at {
-		return nil, "", "", fmt.Errorf("%w: %d bytes behind its end", ErrFormat, len(data)-at-used)
-	}
 	found := false
-	err = tarEntries(text, func(h *tar.Header, content []byte) error {
+	r := tar.NewReader(z)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, "", "", fmt.Errorf("tar: %w: %w", ErrFormat, err)
+		}
 		switch h.Name {
 		case "DESCRIPTION":
-			description = strings.TrimSpace(string(content))
+			text, err := io.ReadAll(io.LimitReader(r, 4096))
+			if err != nil {
+				return nil, "", "", fmt.Errorf("DESCRIPTION: %w: %w", ErrFormat, err)
+			}
+			description = strings.TrimSpace(string(text))
 		case "APKINDEX":
 			if found {
-				return fmt.Errorf("%w: APKINDEX is there twice", ErrFormat)
+				return nil, "", "", fmt.Errorf("%w: APKINDEX is there twice", ErrFormat)
 			}
 			found = true
-			var err error
-			if pkgs, err = parseIndex(content); err != nil {
-				return fmt.Errorf("APKINDEX: %w", err)
+			if pkgs, err = parseIndex(r); err != nil {
+				return nil, "", "", fmt.Errorf("APKINDEX: %w", err)
 			}
 		}
-		return nil
-	})
-	if err == nil && !found {
-		err = fmt.Errorf("%w: no APKINDEX in it", ErrFormat)
 	}
-	return pkgs, description, key, err
+	// the rest, for its checksum and for what may stand behind it
+	if _, err := io.Copy(io.Discard, z); err != nil {
+		return nil, "", "", fmt.Errorf("gzip: %w: %w", ErrFormat, err)
+	}
+	if !found {
+		return nil, "", "", fmt.Errorf("%w: no APKINDEX in it", ErrFormat)
+	}
+	return pkgs, description, key, nil
+}
+
+// inflater unpacks all gzip members of data as they are read, within bounds.
+func inflater(data []byte) (io.Reader, error) {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w: %w", ErrFormat, err)
+	}
+	return &bounded{z, min(maxIndexText, max(freeRatio, int64(len(data))*maxRatio))}, nil
+}
+
+// bounded fails where io.LimitReader would pretend an end.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("unpacks to more than an index may have")
+	}
+	return n, err
 }
 
 // parseIndex reads the text of an index: "K:value" lines, packages apart by an
 // empty line. Unknown letters are passed over, as apk does.
-func parseIndex(text []byte) ([]*Package, error) {
+func parseIndex(text io.Reader) ([]*Package, error) {
 	var out []*Package
 	p := &Package{}
 	line, begun := 0, 0
@@ -80,11 +119,11 @@ func parseIndex(text []byte) ([]*Package, error) {
 		p, begun = &Package{}, 0
 		return nil
 	}
-	// one string for all, cut into pieces that share it
-	rest := string(text)
-	for rest != "" {
-		var s string
-		s, rest, _ = strings.Cut(rest, "\n")
+	lines := bufio.NewScanner(text)
+	lines.Buffer(make([]byte, 64<<10), maxIndexLine)
+	for lines.Scan() {
+		// one string a line, cut into pieces that share it
+		s := lines.Text()
 		line++
 		if s == "" {
 			if err := finish(); err != nil {
@@ -142,6 +181,9 @@ func parseIndex(text []byte) ([]*Package, error) {
 		if p.Size < 0 || p.InstalledSize < 0 {
 			return nil, bad("%c: %s is no size that a package can have", s[0], v)
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("line %d: %w: %w", line+1, ErrFormat, err)
 	}
 	if err := finish(); err != nil {
 		return nil, err

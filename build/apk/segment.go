@@ -17,6 +17,7 @@ import (
 const (
 	maxIndexFile   = 64 << 20
 	maxIndexText   = 256 << 20
+	maxIndexLine   = 4 << 20
 	maxPackageFile = 1 << 30
 	maxControl     = 4 << 20
 	maxData        = 2 << 30

@@ -163,8 +163,12 @@ func writeEntry(t *tar.Writer, e *Entry) error {
 	case tar.TypeSymlink:
 		io.WriteString(sum, e.Link)
 	}
+	h.PAXRecords = map[string]string{}
+	for name, v := range e.Xattrs {
+		h.PAXRecords[paxXattr+name] = v
+	}
 	if h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeSymlink {
-		h.PAXRecords = map[string]string{"APK-TOOLS.checksum.SHA1": hex.EncodeToString(sum.Sum(nil))}
+		h.PAXRecords["APK-TOOLS.checksum.SHA1"] = hex.EncodeToString(sum.Sum(nil))
 	}
 	if err := t.WriteHeader(h); err != nil {
 		return err

@@ -25,6 +25,7 @@ func TestWriteAndRead(t *testing.T) {
 	odd := fileEntry("usr/odd", "x")
 	odd.Mode |= fs.ModeSetuid | fs.ModeSticky | 0o111
 	odd.User, odd.Group, odd.UID, odd.GID = "chrony", "shadow", 190, 42
+	odd.Xattrs = map[string]string{"security.capability": "\x01\x00\x00\x02\x00 \x00\x00", "user.x": "y"}
 	a.Entries = append(a.Entries, odd,
 		&Entry{Entry: tree.Entry{Path: "usr/link", Mode: fs.ModeSymlink | 0o777, Link: "/bin/busybox"}},
 		&Entry{Entry: tree.Entry{Path: "usr/hard", Mode: 0o644, Hard: "usr/one"}})
@@ -55,6 +56,9 @@ func TestWriteAndRead(t *testing.T) {
 		if have.Path != want.Path || have.Mode != want.Mode || have.User != want.User || have.Group != want.Group ||
 			have.UID != want.UID || have.Link != want.Link || have.Hard != want.Hard || have.MTime != want.MTime || have.Size != want.Size {
 			t.Errorf("entry %d: %+v, want %+v", i, have, want)
+		}
+		if diff := cmp.Diff(want.Xattrs, have.Xattrs); diff != "" {
+			t.Errorf("%s: attributes (-want +have):\n%s", want.Path, diff)
 		}
 		if content(t, have) != content(t, want) {
 			t.Errorf("%s: content differs", want.Path)

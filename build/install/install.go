@@ -26,6 +26,8 @@
 //   - no backups etc/passwd-, etc/group-, etc/shadow-;
 //   - in etc/shadow the day of the last change stays empty, as in Alpine's own
 //     lines, where adduser writes the day of the build;
+//   - no extended attributes, file capabilities among them: an initramfs has
+//     none (Report.Notes names each file that loses some);
 //   - times are those of the packages, never of the build;
 //   - depmod does nothing: the build writes the module index itself.
 package install
@@ -35,6 +37,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"sync"
@@ -143,15 +146,24 @@ func (in *installer) add(ctx context.Context, a *apk.Archive) error {
 	}
 	moved := map[string]string{}
 	for _, e := range a.Entries {
-		if len(e.Xattrs) > 0 {
-			in.note("package %s: %q: extended attributes %q are not kept", l.id(), e.Path, e.Xattrs)
-		}
+		in.noteXattrs(l, e)
 		if err := in.lay(l, e, moved); err != nil {
 			return err
 		}
 	}
 	in.pkgs = append(in.pkgs, l)
 	return in.script(ctx, l, "post-install", l.Version)
+}
+
+// noteXattrs tells of extended attributes, which no initramfs can hold.
+func (in *installer) noteXattrs(l *laid, e *apk.Entry) {
+	for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
+		what := fmt.Sprintf("extended attribute %q is lost", name)
+		if name == "security.capability" {
+			what = "file capabilities are lost, so what they allowed takes root"
+		}
+		in.note("package %s: %q: %s (an initramfs has no extended attributes)", l.id(), e.Path, what)
+	}
 }
 
 // lay puts one entry of a package into the tree. moved has the names of the

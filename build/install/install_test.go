@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"hoopy/build/apk"
 	"hoopy/build/tree"
 )
@@ -177,5 +179,20 @@ func TestFetchFails(t *testing.T) {
 	cancel()
 	if err := Install(ctx, tree.New(), []*apk.Package{p}, cache, Options{}); err == nil {
 		t.Error("cancelled, and no error")
+	}
+}
+
+func TestXattrs(t *testing.T) {
+	ping := file("usr/bin/ping", "ELF", 0o755)
+	// cap_net_raw=ep, as setcap(8) stores it
+	ping.Xattrs = map[string]string{"security.capability": "\x01\x00\x00\x02\x00 \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "user.note": "x"}
+	var r Report
+	mustLay(t, Options{Report: &r}, base(), pack("iputils", dir("usr"), dir("usr/bin"), ping))
+	want := []string{
+		`package iputils-1-r0: "usr/bin/ping": file capabilities are lost, so what they allowed takes root (an initramfs has no extended attributes)`,
+		`package iputils-1-r0: "usr/bin/ping": extended attribute "user.note" is lost (an initramfs has no extended attributes)`,
+	}
+	if diff := cmp.Diff(want, r.Notes); diff != "" {
+		t.Errorf("notes (-want +have):\n%s", diff)
 	}
 }
