@@ -14,12 +14,15 @@ type job struct {
 }
 
 const (
-	// The background begins when the foreground has been idle for quiet: a card
-	// on a virtio or USB bus shows itself only after its bus has a driver.
-	// Loading is a lot of work for the kernel, and not all of it can be nice.
+	// holdMost is how long the background is held back after the start, at most,
+	// while a network card gets its driver and the machine its way in. Loading is
+	// a lot of work for the kernel, and not all of it can be nice.
+	holdMost = time.Second
+	// quiet is how long a machine may be without a network card before the
+	// background begins: there may be none.
 	quiet = 50 * time.Millisecond
-	// holdMost is how long after the start it begins all the same.
-	holdMost = 500 * time.Millisecond
+	// manyCPUs are enough that nothing has to be held back.
+	manyCPUs = 3
 )
 
 // jobs are the names that wait for a worker, in two lanes. A name that waits or
@@ -28,36 +31,33 @@ type jobs struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	lanes   [2][]job
-	open    map[job]lane // waiting or being loaded
+	open    map[job]bool // waiting or being loaded
 	closed  bool
 
-	began    time.Time
-	busy     int       // open jobs of the foreground
-	lastBusy time.Time // when there last was one
-	calm     bool      // the network is ready
+	began time.Time
+	card  bool // the foreground had a job
+	calm  bool // nothing is to be held back any more
 }
 
-func newJobs() *jobs {
-	now := time.Now()
-	j := &jobs{open: map[job]lane{}, began: now, lastBusy: now}
+func newJobs(cpus int) *jobs {
+	j := &jobs{open: map[job]bool{}, began: time.Now(), calm: cpus >= manyCPUs}
 	j.changed.L = &j.mu
 	return j
 }
 
 // held is how much longer the background has to wait.
 func (j *jobs) held(now time.Time) time.Duration {
-	end := j.began.Add(holdMost)
-	if j.calm || !now.Before(end) {
+	if j.calm {
 		return 0
 	}
-	idle := j.lastBusy.Add(quiet)
-	if j.busy > 0 || idle.After(end) {
-		idle = end
+	most := quiet
+	if j.card {
+		most = holdMost
 	}
-	return max(idle.Sub(now), 0)
+	return max(j.began.Add(most).Sub(now), 0)
 }
 
-// release lets the background begin: the network is ready.
+// release lets the background begin.
 func (j *jobs) release() {
 	j.mu.Lock()
 	j.calm = true
@@ -68,11 +68,9 @@ func (j *jobs) release() {
 func (j *jobs) add(one job, in lane) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, open := j.open[one]; !open {
-		j.open[one] = in
-		if in == foreground {
-			j.busy++
-		}
+	if !j.open[one] {
+		j.open[one] = true
+		j.card = j.card || in == foreground
 		j.lanes[in] = append(j.lanes[in], one)
 		j.changed.Broadcast()
 	}
@@ -93,11 +91,10 @@ func (j *jobs) take(foregroundOnly bool) (one job, in lane, ok bool) {
 				one, j.lanes[background] = list[0], list[1:]
 				return one, background, true
 			}
-			time.AfterFunc(held, func() {
-				j.mu.Lock()
-				j.changed.Broadcast()
-				j.mu.Unlock()
-			})
+			later := time.AfterFunc(held, j.wake)
+			j.changed.Wait()
+			later.Stop()
+			continue
 		}
 		j.changed.Wait()
 	}
@@ -107,10 +104,6 @@ func (j *jobs) take(foregroundOnly bool) (one job, in lane, ok bool) {
 // finish ends a job that take gave.
 func (j *jobs) finish(one job) {
 	j.mu.Lock()
-	if j.open[one] == foreground {
-		j.busy--
-		j.lastBusy = time.Now()
-	}
 	delete(j.open, one)
 	j.changed.Broadcast()
 	j.mu.Unlock()
@@ -125,11 +118,7 @@ func (j *jobs) close() {
 
 // wait returns once nothing waits or is being loaded, or false when ctx ends.
 func (j *jobs) wait(ctx context.Context) bool {
-	defer context.AfterFunc(ctx, func() {
-		j.mu.Lock()
-		j.changed.Broadcast()
-		j.mu.Unlock()
-	})()
+	defer context.AfterFunc(ctx, j.wake)()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.open) > 0 && !j.closed && ctx.Err() == nil {
@@ -140,19 +129,24 @@ func (j *jobs) wait(ctx context.Context) bool {
 
 // waitOpen returns when the background may begin, or when ctx ends.
 func (j *jobs) waitOpen(ctx context.Context) {
-	for {
-		j.mu.Lock()
+	defer context.AfterFunc(ctx, j.wake)()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for ctx.Err() == nil {
 		held := j.held(time.Now())
-		j.mu.Unlock()
 		if held == 0 {
 			return
 		}
-		select {
-		case <-time.After(held):
-		case <-ctx.Done():
-			return
-		}
+		later := time.AfterFunc(held, j.wake)
+		j.changed.Wait()
+		later.Stop()
 	}
+}
+
+func (j *jobs) wake() {
+	j.mu.Lock()
+	j.changed.Broadcast()
+	j.mu.Unlock()
 }
 
 // laneOf gives network devices the foreground: PCI class 02, virtio device 1,

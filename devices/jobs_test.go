@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// The background begins when the foreground has been idle for a moment, when
-// the network is ready, or when it has waited long enough.
+// The background begins at once where there are processors enough; else when it
+// is released, when there is no network card, or when it has waited long enough.
 func TestBackgroundIsHeldBack(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
 		name    string
-		cards   []time.Duration // how long each takes to load, one after the other
-		release time.Duration   // when the network is ready; 0: not
+		cpus    int
+		cards   int           // jobs of the foreground, which take an hour
+		release time.Duration // 0: never
 		want    time.Duration
 	}{
-		{"no card", nil, 0, quiet},
-		{"a card that takes 100 ms", []time.Duration{100 * ms}, 0, 100*ms + quiet},
-		{"a card behind a bus", []time.Duration{30 * ms, 30 * ms}, 0, 80*ms + quiet},
-		{"a card that hangs", []time.Duration{time.Hour}, 0, holdMost},
-		{"the network is ready", []time.Duration{100 * ms}, 10 * ms, 10 * ms},
+		{"processors enough", manyCPUs, 1, 0, 0},
+		{"no card", 2, 0, 0, quiet},
+		{"a card that hangs", 2, 1, 0, holdMost},
+		{"released", 1, 1, 300 * ms, 300 * ms},
+		{"released early", 1, 0, 10 * ms, 10 * ms},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newJobs()
+				j := newJobs(c.cpus)
 				start := time.Now()
-				cards := map[string]time.Duration{}
 				taken := make(chan time.Duration, 1)
+				opened := make(chan time.Duration, 1)
 				work := func() {
 					for {
 						one, in, ok := j.take(false)
@@ -36,31 +37,30 @@ func TestBackgroundIsHeldBack(t *testing.T) {
 						}
 						if in == background {
 							taken <- time.Since(start)
+						} else {
+							time.Sleep(time.Hour)
 						}
-						time.Sleep(cards[one.name])
 						j.finish(one)
 					}
 				}
-				for i, d := range c.cards {
-					cards[string(rune('a'+i))] = d
+				for range c.cards {
+					j.add(job{name: "card"}, foreground)
 				}
-				go work()
-				go work()
 				j.add(job{name: "disk"}, background)
-				go func() {
-					for i, d := range c.cards {
-						j.add(job{name: string(rune('a' + i))}, foreground)
-						time.Sleep(d + 20*ms) // the bus needs a moment to show the card
-					}
-				}()
+				go work()
+				go work()
+				go func() { j.waitOpen(t.Context()); opened <- time.Since(start) }()
 				if c.release > 0 {
 					time.AfterFunc(c.release, j.release)
 				}
 				if got := <-taken; got != c.want {
 					t.Errorf("taken after %v, want %v", got, c.want)
 				}
+				if got := <-opened; got != c.want {
+					t.Errorf("open after %v, want %v", got, c.want)
+				}
 				j.close()
-				time.Sleep(2 * time.Hour) // whoever sleeps wakes up and ends
+				time.Sleep(2 * time.Hour) // who sleeps wakes up and ends
 			})
 		})
 	}

@@ -74,7 +74,7 @@ func New(c Config) (*Source, error) {
 	}
 	s := &Source{
 		config: c, sys: filepath.Join(c.Root, "sys"), socket: c.testOnlyReader,
-		queue: newQueue(), jobs: newJobs(),
+		queue: newQueue(), jobs: newJobs(runtime.NumCPU()),
 		again: make(chan struct{}, 1), scans: make(chan bool), through: make(chan struct{}),
 	}
 	if s.socket == nil {
@@ -107,8 +107,9 @@ func (s *Source) Loader() *Loader { return s.loader }
 // device of the tracked classes that this brought.
 func (s *Source) Coldplugged() <-chan struct{} { return s.through }
 
-// NetworkReady ends the politeness towards the network: modules loaded from
-// now on are loaded at normal priority.
+// NetworkReady ends the politeness towards the way in: what was held back on a
+// machine with one or two processors begins, and modules are loaded at normal
+// priority from now on.
 func (s *Source) NetworkReady() {
 	s.calm.Store(true)
 	s.jobs.release()

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"time"
 
 	"hoopy/unit"
 )
@@ -10,7 +11,11 @@ import (
 // safe mode every essential one, with what those need and want. It returns
 // actions as Step does. After a restore it only adds units that the earlier epoch
 // did not know: one that the operator has stopped stays stopped.
-func (s *State) Begin(now unit.Time) []unit.Action {
+//
+// Essential units, and what they come after, have a head start: the others begin
+// when those are ready, or after the time given. On a machine with a processor
+// or two everything at once means that the way in comes last; 0: no head start.
+func (s *State) Begin(now unit.Time, headStart time.Duration) []unit.Action {
 	s.now, s.actions = now, s.actions[:0]
 	for i := range s.nodes {
 		if s.nodes[i].Essential {
@@ -31,9 +36,53 @@ func (s *State) Begin(now unit.Time) []unit.Action {
 			}
 		}
 	}
+	if headStart > 0 {
+		s.headStart(headStart)
+	}
 	s.settle()
 	return s.actions
 }
+
+// headStart marks the nodes on the way in.
+func (s *State) headStart(d time.Duration) {
+	s.way = make([]bool, len(s.nodes))
+	var mark func(i int)
+	mark = func(i int) {
+		if !s.way[i] {
+			s.way[i] = true
+			for _, e := range s.nodes[i].out {
+				mark(e.To)
+			}
+		}
+	}
+	for i := range s.nodes {
+		if s.nodes[i].Essential {
+			mark(i)
+		}
+	}
+	s.do(unit.Action{Op: unit.SetTimer, Timer: unit.WayTimer, At: s.now.Add(d)})
+}
+
+// wayIn says whether every essential unit that is to run does.
+func (s *State) wayIn() bool {
+	for i := range s.nodes {
+		if n := &s.nodes[i]; n.Essential && n.up && n.state != unit.Ready {
+			return false
+		}
+	}
+	return true
+}
+
+// openWay lets the others begin.
+func (s *State) openWay() {
+	s.way = nil
+	for i := range s.nodes {
+		s.touch(i)
+	}
+}
+
+// WayIn says whether the others may begin: nothing has to make way any more.
+func (s *State) WayIn() bool { return s.way == nil && s.wayIn() }
 
 // reached says whether a milestone's condition holds. devices and online are
 // told by an event.

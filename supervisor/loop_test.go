@@ -64,7 +64,7 @@ func TestLoopBootsAnswersAndEnds(t *testing.T) {
 		l, _, log := testLoop(t, service("a"), service("b", needs("a")))
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); l.Run(ctx, l.State.Begin(1)...) }()
+		go func() { defer close(done); l.Run(ctx, l.State.Begin(1, 0)...) }()
 		if err := l.WaitSettled(ctx, []string{"a", "b"}); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestLoopSavesBeforeItActs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, arm, log := testLoop(t, service("a"))
 		arm.panics = true
-		l.Run(t.Context(), l.State.Begin(1)...)
+		l.Run(t.Context(), l.State.Begin(1, 0)...)
 		if len(*log) < 2 || (*log)[0] != "save" || (*log)[len(*log)-1] != "fault injected" {
 			t.Errorf("log %q, want save first and the fault last", *log)
 		}
@@ -104,7 +104,7 @@ func TestLoopTimersFire(t *testing.T) {
 		l.Arms = map[unit.Kind]Arm{unit.Service: deaf{}}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go l.Run(ctx, l.State.Begin(1)...)
+		go l.Run(ctx, l.State.Begin(1, 0)...)
 		time.Sleep(unit.EssentialDeadline + time.Second)
 		var state unit.State
 		if err := l.Call(ctx, func(s *State) { state = s.nodes[s.byName["sshd"]].state }); err != nil {
@@ -126,7 +126,7 @@ func TestWaitSettledIsBounded(t *testing.T) {
 		l.Arms = map[unit.Kind]Arm{unit.Service: deaf{}}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go l.Run(ctx, l.State.Begin(1)...)
+		go l.Run(ctx, l.State.Begin(1, 0)...)
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if err := l.WaitSettled(short, []string{"a"}); !errors.Is(err, context.DeadlineExceeded) {
@@ -166,7 +166,7 @@ func BenchmarkBoot(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				s := NewState(g, 1, false)
-				acts := append([]unit.Action(nil), s.Begin(1)...)
+				acts := append([]unit.Action(nil), s.Begin(1, 0)...)
 				for len(acts) > 0 {
 					a := acts[0]
 					acts = acts[1:]

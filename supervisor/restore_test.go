@@ -63,7 +63,7 @@ func TestCrashRestartsNothing(t *testing.T) {
 
 func TestCrashBetweenSnapshotAndStart(t *testing.T) {
 	m := newSim(t, service("u"))
-	m.s.Begin(m.now) // the start is in the snapshot, but was never carried out
+	m.s.Begin(m.now, 0) // the start is in the snapshot, but was never carried out
 	m.crash(m.s.Append(nil))
 	m.run(time.Second).want("u ready")
 	if m.starts["u"] != 1 {
@@ -256,13 +256,13 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	s := NewState(g, 1, false)
-	s.Begin(1)
+	s.Begin(1, 0)
 	f.Add(s.Append(nil))
 	f.Add([]byte{snapshotVersion, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := NewState(g, 2, false)
 		s.Restore(b, []Running{{Unit: "a", Run: 5, Pid: 7}, {Unit: "zz", Run: 6}}, 10)
-		s.Begin(11)
+		s.Begin(11, 0)
 		s.Step(unit.Event{Op: unit.AskEnd, How: unit.Halt, Now: 12})
 	})
 }

@@ -13,6 +13,10 @@ func (s *State) settle() {
 			s.look(i)
 		}
 		s.queue = s.queue[:0]
+		if s.way != nil && s.wayIn() {
+			s.openWay()
+			continue
+		}
 		if i, ok := s.byName[unit.Boot]; ok && s.nodes[i].state == unit.Waiting && s.booted(i) {
 			s.reach(i)
 			continue
@@ -43,6 +47,8 @@ func (s *State) look(i int) {
 			if s.reached(i) {
 				s.reach(i)
 			}
+		case s.way != nil && !s.way[i]:
+			// It starts after those on the way in.
 		case s.mayStart(i):
 			s.start(i)
 		}

@@ -63,7 +63,7 @@ func (m *sim) graph() *unit.Graph {
 }
 
 func (m *sim) boot() *sim {
-	m.carryOut(m.s.Begin(m.now))
+	m.carryOut(m.s.Begin(m.now, 0))
 	return m
 }
 
@@ -265,7 +265,7 @@ func (m *sim) crash(snapshot []byte) Restored {
 	m.s = NewState(m.graph(), epoch, false)
 	acts, r := m.s.Restore(snapshot, table, m.now)
 	m.carryOut(acts)
-	m.carryOut(m.s.Begin(m.now))
+	m.carryOut(m.s.Begin(m.now, 0))
 	return r
 }
 

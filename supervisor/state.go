@@ -23,8 +23,9 @@ type State struct {
 
 	now     unit.Time
 	actions []unit.Action
-	queue   []int // nodes to look at again; see settle
-	laggard int   // a node that kept the boot milestone waiting, see booted
+	queue   []int  // nodes to look at again; see settle
+	way     []bool // nodes that are on the way in; nil: it is open, see headStart
+	laggard int    // a node that kept the boot milestone waiting, see booted
 	bootAt  unit.Time
 }
 

@@ -19,6 +19,8 @@ func (s *State) Step(ev unit.Event) []unit.Action {
 		s.end(ev)
 	case ev.Op == unit.TimerFired && ev.Timer == unit.EndTimer:
 		s.endNow()
+	case ev.Op == unit.TimerFired && ev.Timer == unit.WayTimer:
+		s.openWay()
 	case known:
 		s.event(i, ev)
 	}

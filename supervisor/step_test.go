@@ -290,6 +290,23 @@ func TestSafeModeStartsEssentialOnly(t *testing.T) {
 	m.run(time.Second).want("app ready")
 }
 
+func TestHeadStart(t *testing.T) {
+	units := []*unit.Unit{link("link:lan"), milestone("network"), task("keys"), service("sshd", essential, needs("keys"), byNotify),
+		service("app"), service("vpn", needs("network"))}
+	m := newSim(t, units...)
+	m.act["sshd"] = conduct{notifyIn: 300 * time.Millisecond}
+	m.act["link:lan"] = conduct{notifyIn: 100 * time.Millisecond}
+	m.carryOut(m.s.Begin(m.now, time.Second))
+	m.run(250*time.Millisecond).want("keys ready", "network ready", "sshd starting", "app waiting", "vpn waiting")
+	m.run(250*time.Millisecond).want("sshd ready", "app ready", "vpn ready")
+
+	m = newSim(t, units...) // a cable that is not there holds nobody for long
+	m.act["link:lan"] = conduct{notifyIn: -1}
+	m.carryOut(m.s.Begin(m.now, time.Second))
+	m.run(900*time.Millisecond).want("sshd ready", "app waiting")
+	m.run(200*time.Millisecond).want("app ready", "vpn waiting")
+}
+
 // Every event in every state: nothing panics, and only listed transitions are
 // taken (sim.carryOut checks).
 func TestEveryEventInEveryState(t *testing.T) {

@@ -91,6 +91,7 @@ const (
 	DeadlineTimer              // an essential unit has waited long enough
 	WaitTimer                  // waiting long enough to be named
 	EndTimer                   // the end as a whole; Unit is empty
+	WayTimer                   // essential units have had their head start; Unit is empty
 	Timers                     // their number
 )
 

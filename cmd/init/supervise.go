@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -28,6 +29,12 @@ const (
 	exitFresh = 0
 	exitFault = 70 // EX_SOFTWARE of sysexits(3)
 	exitSetup = 71 // EX_OSERR
+)
+
+// Where processors are few, those on the way in have a head start.
+const (
+	fewCPUs   = 2
+	headStart = time.Second
 )
 
 const (
@@ -188,7 +195,11 @@ func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, tabl
 			m.log.Say(kmsg.Warning, "supervisor: safe mode: only essential units are started; it ends by svc reload, or after 10 calm minutes")
 		}
 	}
-	actions = append(actions, state.Begin(bootTime())...)
+	head := time.Duration(0)
+	if m.epoch == 1 && runtime.NumCPU() <= fewCPUs {
+		head = headStart
+	}
+	actions = append(actions, state.Begin(bootTime(), head)...)
 	if table.Ending != 0 {
 		actions = append(actions, state.Step(unit.Event{Op: unit.AskEnd, How: table.Ending, Text: "the keeper", Now: bootTime()})...)
 	}
@@ -276,15 +287,15 @@ func (m *machine) emit(part string) func(unit.Event) {
 	}
 }
 
-// said tells the sources what they want to know of transitions.
+// said tells others what they want to know of transitions. The loop calls it.
 func (m *machine) said(a unit.Action) {
 	if a.From == a.To || a.To != unit.Ready {
 		return
 	}
-	switch a.Unit.Name {
-	case unit.Network:
+	if a.Unit.Essential && m.loop.State.WayIn() {
 		m.devices.networkReady()
-	case unit.Boot:
+	}
+	if a.Unit.Name == unit.Boot {
 		debug.SetGCPercent(gcPercent)
 	}
 }
