@@ -152,12 +152,8 @@ func (c *Config) IDs() (users, groups map[string]int) {
 		}
 	}
 	for _, u := range c.Users {
-		if u.UID < 0 {
-			continue
-		}
-		users[u.Name] = u.UID
-		if _, said := groups[u.Name]; !said && u.Group == "" {
-			groups[u.Name] = u.UID
+		if u.UID >= 0 {
+			users[u.Name] = u.UID
 		}
 	}
 	return users, groups

@@ -70,3 +70,27 @@ func TestAccountsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestSetupMayNotOpenFiles(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	write(t, o.Dir+"/src/base-1-r0/bin/chmod", "x")
+	repository(t, o)
+	trust(t, o, o.Dir+"/alpine/edge/main")
+	for script, want := range map[string]string{
+		"chmod 666 /etc/motd\n":  "setup.sh: leaves etc/motd with mode 0666",
+		"chmod 777 /etc\n":       "setup.sh: leaves etc with mode 0777",
+		"nosuch\n":               "setup.sh: exit status 127 (it said",
+		"if\n":                   "setup.sh: ",
+		"busybox frobnicate x\n": "setup.sh: command \"busybox frobnicate x\":",
+	} {
+		write(t, o.Dir+"/setup.sh", script)
+		if _, err := Build(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", script, err, want)
+		}
+	}
+	write(t, o.Dir+"/setup.sh", "chmod 600 /etc/motd\n")
+	if _, err := Build(t.Context(), o); err != nil {
+		t.Error(err)
+	}
+}

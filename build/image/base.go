@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -170,16 +169,15 @@ func (b *builder) baseDir(self string, s *sources, l *config.Lock) string {
 // cached loads a base; nil when there is none or it is damaged.
 func (b *builder) cached(ctx context.Context, self string, s *sources, l *config.Lock) (*base, error) {
 	dir := b.baseDir(self, s, l)
-	data, err := os.ReadFile(filepath.Join(dir, baseFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := readSummed(filepath.Join(dir, baseFile))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	sum, data, _ := bytes.Cut(data, []byte("\n"))
 	var kept listing
-	if string(sum) != hexSum(data) || json.Unmarshal(data, &kept) != nil || !kept.Facts.whole(dir) {
+	if json.Unmarshal(data, &kept) != nil || !kept.Facts.whole(dir) {
 		return nil, nil
 	}
 	remake := sync.OnceValues(func() (*tree.Tree, error) {
@@ -254,7 +252,7 @@ func (b *builder) store(made *base, l *config.Lock) error {
 			return err
 		}
 	}
-	return writeBeside(filepath.Join(made.dir, baseFile), append([]byte(hexSum(data)+"\n"), data...), 0o644)
+	return writeSummed(filepath.Join(made.dir, baseFile), data)
 }
 
 // install lays packages into a new tree and gives it its policy.
@@ -286,6 +284,9 @@ func (b *builder) install(ctx context.Context, s *sources, pkgs []*apk.Package, 
 	made.Sizes = report.Sizes
 	for _, p := range pkgs {
 		made.Packages = append(made.Packages, p.ID())
+	}
+	for _, name := range openKeys(made.tree) {
+		b.Note("note       " + name + " is a private key that everybody on the machine can read")
 	}
 	if err := made.policy(b.config, b.devices); err != nil {
 		return nil, report.IDs, fmt.Errorf("image: %w", err)

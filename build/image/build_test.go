@@ -265,30 +265,73 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-func TestDamagedCacheIsMadeAnew(t *testing.T) {
+// Whatever byte of a cached part is another one, the image is the same or the
+// part is made anew.
+func TestTamperedCacheIsMadeAnew(t *testing.T) {
 	o, _ := smallest(t)
 	alpine(t, o)
 	first := build(t, o)
-	good := read(t, first.Initramfs)
-	frames, err := filepath.Glob(filepath.Join(o.Cache, "base/*/*.frames"))
-	if err != nil || len(frames) != 1 {
-		t.Fatal(frames, err)
+	good := read(t, first.Initramfs) + read(t, first.Vmlinuz) + read(t, first.Manifest)
+	files, err := filepath.Glob(filepath.Join(o.Cache, "base/*/*"))
+	if err != nil || len(files) != 4 {
+		t.Fatal(files, err)
 	}
-	write(t, frames[0], "damaged")
-	bases, _ := filepath.Glob(filepath.Join(o.Cache, "base/*/"+baseFile))
-	if build(t, o); read(t, first.Initramfs) != good {
-		t.Error("damaged frames got into the image")
+	for _, file := range files {
+		content := read(t, file)
+		for _, at := range []int{0, 3, 70, len(content) / 2, len(content) - 1} {
+			if at >= len(content) {
+				continue
+			}
+			bad := []byte(content)
+			bad[at] ^= 1
+			write(t, file, string(bad))
+			r := build(t, o)
+			if read(t, r.Initramfs)+read(t, r.Vmlinuz)+read(t, r.Manifest) != good {
+				t.Errorf("%s, byte %d: got into the image", filepath.Base(file), at)
+			}
+		}
+		write(t, file, "")
+		if build(t, o); read(t, first.Initramfs)+read(t, first.Vmlinuz)+read(t, first.Manifest) != good {
+			t.Errorf("%s: an empty one got into the image", filepath.Base(file))
+		}
 	}
-	write(t, bases[0], "{")
-	if build(t, o); read(t, first.Initramfs) != good {
-		t.Error("a damaged list got into the image")
+}
+
+// An image with a secret is not for others on this host either.
+func TestSecretImageIsNotReadable(t *testing.T) {
+	o, _ := smallest(t)
+	alpine(t, o)
+	for text, want := range map[string]os.FileMode{
+		"":                                   0o644,
+		"\nroot_hash = \"$6$a$b\"\n":         0o600,
+		"\n[users.ann]\nhash = \"$6$a$b\"\n": 0o600,
+		"\n[[file]]\npath = \"/a\"\ncontent = \"x\"\nmode = \"0640\"\n": 0o600,
+		"\n[[file]]\npath = \"/a\"\ncontent = \"x\"\n":                  0o644,
+	} {
+		plain := read(t, filepath.Join(o.Dir, "image.toml"))
+		write(t, filepath.Join(o.Dir, "image.toml"), plain+text)
+		r := build(t, o)
+		if st, err := os.Stat(r.Initramfs); err != nil || st.Mode() != want {
+			t.Errorf("%q: mode %v, want %v", text, st.Mode(), want)
+		}
+		write(t, filepath.Join(o.Dir, "image.toml"), plain)
+	}
+}
+
+func TestKeysOfPackagesAreTold(t *testing.T) {
+	o, notes := smallest(t)
+	write(t, filepath.Join(o.Dir, "src/base-1-r0/etc/test.key"), "-----BEGIN RSA PRIVATE KEY-----\n")
+	alpine(t, o)
+	build(t, o)
+	if !strings.Contains(strings.Join(*notes, "\n"), "/etc/test.key of base-1-r0 is a private key") {
+		t.Errorf("%q", *notes)
 	}
 }
 
 func TestPinsComeFirst(t *testing.T) {
 	b := &builder{config: &config.Config{Users: []config.User{{Name: "a", UID: 1}, {Name: "x", UID: -1}}, Groups: []config.Group{{Name: "g", GID: 2}}}}
 	got := b.ids(&config.Lock{Users: map[string]int{"a": 100, "b": 101}, Groups: map[string]int{"g": 100}})
-	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 || got.Groups["a"] != 1 || len(got.Users) != 2 {
+	if got.Users["a"] != 1 || got.Users["b"] != 101 || got.Groups["g"] != 2 || len(got.Groups) != 1 || len(got.Users) != 2 {
 		t.Errorf("%+v", got)
 	}
 }

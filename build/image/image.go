@@ -213,6 +213,9 @@ func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
 			return err
 		}
 	}
+	if err := l.modes(); err != nil {
+		return err
+	}
 	for _, note := range l.programsOf(b.units) {
 		b.Note(note)
 	}

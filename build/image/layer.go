@@ -81,6 +81,17 @@ func (l *layer) put(frame int, e *tree.Entry) error {
 	return nil
 }
 
+// modes refuses what others than its owner could write to. What packages lay
+// is theirs to say.
+func (l *layer) modes() error {
+	for _, name := range slices.Sorted(maps.Keys(l.laid)) {
+		if e, ok := l.t.Get(name); ok && writable(e) {
+			return fmt.Errorf("%s of %s: mode %04o lets others write", name, e.Source, e.Mode.Perm())
+		}
+	}
+	return nil
+}
+
 func (l *layer) isDir(name string) bool {
 	e, err := l.t.Stat(name)
 	return err == nil && e.Mode.IsDir()

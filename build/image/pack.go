@@ -2,6 +2,7 @@ package image
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"hoopy/build/config"
 	"hoopy/build/tree"
 )
 
@@ -60,11 +63,15 @@ func (b *builder) initramfs(ctx context.Context, file string, how packing, base 
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	mode := fs.FileMode(0o644)
+	if b.secret(l) {
+		mode = 0o600
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, f.Chmod(mode), f.Close()) }()
 	w := bufio.NewWriterSize(f, 1<<20)
 	if base.UcodeSum != "" {
 		if err := appendFile(w, filepath.Join(base.dir, ucodeFile)); err != nil {
@@ -83,6 +90,20 @@ func (b *builder) initramfs(ctx context.Context, file string, how packing, base 
 	return w.Flush()
 }
 
+// secret says whether the image holds what only its owner may read, so that the
+// same must be true of the file.
+func (b *builder) secret(l *layer) bool {
+	if b.config.RootHash != "" || slices.ContainsFunc(b.config.Users, func(u config.User) bool { return u.Hash != "" }) {
+		return true
+	}
+	for name := range l.laid {
+		if e, ok := l.t.Get(name); ok && e.Mode.IsRegular() && e.Mode.Perm()&0o004 == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // keptFrames gives a file with the frames that the packages fill, from the
 // cache if they were packed before with the same holes.
 func (b *builder) keptFrames(ctx context.Context, how packing, base *base, l *layer, entries [frames][]*tree.Entry, sums map[string]string) (string, error) {
@@ -90,7 +111,7 @@ func (b *builder) keptFrames(ctx context.Context, how packing, base *base, l *la
 	key, _ := json.Marshal([]any{how.kind, how.hardest, l.holes}) // plain data: cannot fail
 	h := sha256.Sum256(key)
 	file := filepath.Join(base.dir, hex.EncodeToString(h[:8])+".frames")
-	if text, err := os.ReadFile(file + ".json"); err == nil {
+	if text, err := readSummed(file + ".json"); err == nil {
 		var kept keptList
 		sum, err := fileSum(file)
 		if err == nil && json.Unmarshal(text, &kept) == nil && kept.File == sum {
@@ -117,7 +138,7 @@ func (b *builder) keptFrames(ctx context.Context, how packing, base *base, l *la
 			return "", err
 		}
 	}
-	if err := errors.Join(w.Flush(), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
 		return "", err
 	}
 	for name, s := range kept.Sums {
@@ -131,7 +152,28 @@ func (b *builder) keptFrames(ctx context.Context, how packing, base *base, l *la
 	if err := os.Rename(f.Name(), file); err != nil {
 		return "", err
 	}
-	return file, writeBeside(file+".json", text, 0o644)
+	return file, writeSummed(file+".json", text)
+}
+
+// errDamaged says that a file of the cache is not as it was written.
+var errDamaged = errors.New("is damaged")
+
+// readSummed reads what writeSummed wrote: a file that begins with its own
+// SHA-256, so that damage is not taken for content.
+func readSummed(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	sum, data, _ := bytes.Cut(data, []byte("\n"))
+	if string(sum) != hexSum(data) {
+		return nil, &fs.PathError{Op: "read", Path: file, Err: errDamaged}
+	}
+	return data, nil
+}
+
+func writeSummed(file string, data []byte) error {
+	return writeBeside(file, append([]byte(hexSum(data)+"\n"), data...), 0o600)
 }
 
 // keptList lies beside kept frames.
