@@ -20,7 +20,8 @@
 // subscriber must take the same news twice, and can rely on nothing else.
 //
 // Network drivers come first and run in a lane of their own; the rest is loaded
-// at nice 10 until NetworkReady. Readers never work: the socket's reader hands
+// at nice 10 until Booted; with one or two
+// processors it does not even begin before WayIn. Readers never work: the socket's reader hands
 // messages to a queue, the modules are loaded by others.
 //
 // # What it does not do

@@ -36,18 +36,18 @@ type jobs struct {
 
 	began time.Time
 	card  bool // the foreground had a job
-	calm  bool // nothing is to be held back any more
+	free  bool // nothing is to be held back any more
 }
 
 func newJobs(cpus int) *jobs {
-	j := &jobs{open: map[job]bool{}, began: time.Now(), calm: cpus >= manyCPUs}
+	j := &jobs{open: map[job]bool{}, began: time.Now(), free: cpus >= manyCPUs}
 	j.changed.L = &j.mu
 	return j
 }
 
 // held is how much longer the background has to wait.
 func (j *jobs) held(now time.Time) time.Duration {
-	if j.calm {
+	if j.free {
 		return 0
 	}
 	most := quiet
@@ -60,7 +60,7 @@ func (j *jobs) held(now time.Time) time.Duration {
 // release lets the background begin.
 func (j *jobs) release() {
 	j.mu.Lock()
-	j.calm = true
+	j.free = true
 	j.changed.Broadcast()
 	j.mu.Unlock()
 }

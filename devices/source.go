@@ -57,7 +57,7 @@ type Source struct {
 	again   chan struct{} // one token: coldplug once more
 	scans   chan bool     // scan the classes; true at the end of the first coldplug
 	through chan struct{} // closed with the first coldplug
-	calm    atomic.Bool   // the network is ready
+	booted  atomic.Bool
 }
 
 // New opens the uevent socket in the caller's network namespace and maps the
@@ -107,11 +107,13 @@ func (s *Source) Loader() *Loader { return s.loader }
 // device of the tracked classes that this brought.
 func (s *Source) Coldplugged() <-chan struct{} { return s.through }
 
-// NetworkReady ends the politeness towards the way in: what was held back on a
-// machine with one or two processors begins, and modules are loaded at normal
-// priority from now on.
-func (s *Source) NetworkReady() {
-	s.calm.Store(true)
+// WayIn says that network and sshd are there: what was held back for them begins.
+func (s *Source) WayIn() { s.jobs.release() }
+
+// Booted ends the politeness: modules loaded from now on are loaded at normal
+// priority. It implies WayIn.
+func (s *Source) Booted() {
+	s.booted.Store(true)
 	s.jobs.release()
 }
 
@@ -251,7 +253,7 @@ func (s *Source) loadJob(ctx context.Context, one job, in lane) {
 	ctx, cancel := context.WithTimeout(ctx, loadLimit)
 	defer cancel()
 	r := request{blacklist: !one.byName, lane: in}
-	if s.calm.Load() {
+	if s.booted.Load() {
 		r.lane = foreground
 	}
 	for _, got := range s.loader.load(ctx, one.name, r) {

@@ -27,11 +27,12 @@ type deviceSource struct {
 	mu     sync.Mutex
 	source *devices.Source
 	names  []string // of modules that init.toml names
-	calm   bool     // the network is ready
+	in, up bool     // see wayIn, booted
 }
 
 func newDeviceSource(m *machine) *deviceSource {
-	return &deviceSource{m: m, ready: make(chan struct{})}
+	later := m.epoch > 1 // the boot is over, or was
+	return &deviceSource{m: m, ready: make(chan struct{}), in: later, up: later}
 }
 
 // run returns only when ctx ends.
@@ -70,9 +71,7 @@ func (d *deviceSource) life(ctx context.Context, through func()) error {
 	}
 	d.source = s
 	s.Modules(d.names)
-	if d.calm {
-		s.NetworkReady()
-	}
+	d.pass()
 	d.mu.Unlock()
 	ended := make(chan struct{})
 	defer close(ended)
@@ -103,13 +102,26 @@ func (d *deviceSource) through() {
 	d.m.send(unit.Event{Op: unit.IsReady, Unit: unit.Devices})
 }
 
-// networkReady lets the rest of the coldplug run at normal priority.
-func (d *deviceSource) networkReady() {
+// wayIn and booted pass on how far the boot has come.
+func (d *deviceSource) wayIn()  { d.tell(func() { d.in = true }) }
+func (d *deviceSource) booted() { d.tell(func() { d.in, d.up = true, true }) }
+
+func (d *deviceSource) tell(note func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.calm = true
+	note()
 	if d.source != nil {
-		d.source.NetworkReady()
+		d.pass()
+	}
+}
+
+// pass tells the source; the caller holds the lock.
+func (d *deviceSource) pass() {
+	if d.in {
+		d.source.WayIn()
+	}
+	if d.up {
+		d.source.Booted()
 	}
 }
 

@@ -293,9 +293,10 @@ func (m *machine) said(a unit.Action) {
 		return
 	}
 	if a.Unit.Essential && m.loop.State.WayIn() {
-		m.devices.networkReady()
+		m.devices.wayIn()
 	}
 	if a.Unit.Name == unit.Boot {
+		m.devices.booted()
 		debug.SetGCPercent(gcPercent)
 	}
 }
