@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hoopy/build/config"
+	"hoopy/unit"
+)
+
+// What docs/build.md shows is right: its pieces of image.toml, packages and
+// units are read as a build would.
+func TestTour(t *testing.T) {
+	text, err := os.ReadFile("../docs/build.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := map[string][]string{}
+	blocks := strings.Split(string(text), "\n```")
+	for i := 1; i < len(blocks); i += 2 {
+		_, body, _ := strings.Cut(blocks[i], "\n")
+		first, rest, _ := strings.Cut(body, "\n")
+		if name, ok := strings.CutPrefix(first, "# "); ok {
+			pieces[name] = append(pieces[name], rest)
+		}
+	}
+	if len(pieces["image.toml"]) != 4 || len(pieces["packages"]) != 1 || len(pieces["root/etc/svc/hello.toml"]) != 1 {
+		t.Fatalf("%q", pieces)
+	}
+	const head = "arch = \"x86_64\"\nbranch = \"v3.22\"\nmirrors = [\"https://dl-cdn.alpinelinux.org/alpine\"]\n"
+	for _, piece := range pieces["image.toml"] {
+		whole := head
+		for key, value := range map[string]string{"modules": `"all"`, "repositories": `["main"]`} {
+			if !strings.Contains(piece, key) {
+				whole += key + " = " + value + "\n"
+			}
+		}
+		if _, err := config.Parse("image.toml", whole+piece); err != nil {
+			t.Errorf("%s\n%v", piece, err)
+		}
+	}
+	if words, err := config.ParsePackages("packages", pieces["packages"][0], []string{"edge"}); err != nil || len(words) != 4 {
+		t.Errorf("%q, %v", words, err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"init.toml": "hostname = \"nas\"\n", "svc/hello.toml": pieces["root/etc/svc/hello.toml"][0]} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := unit.Load(os.DirFS(dir), "etc"); err != nil {
+		t.Error(err)
+	}
+	// every command has its line in the help, and those of the page exist
+	for name := range commands {
+		if !strings.Contains(usage, "\n  "+name) {
+			t.Errorf("help does not tell of %s", name)
+		}
+	}
+	for _, line := range strings.Split(string(text), "go run ./build ")[1:] {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		word = strings.Trim(word, "`")
+		if _, known := commands[word]; !known && !strings.HasPrefix(word, "-") {
+			t.Errorf("there is no command %q", word)
+		}
+	}
+}
