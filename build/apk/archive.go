@@ -50,24 +50,25 @@ var scriptNames = map[string]bool{
 // signed, then by one of keys (nil: is not checked), and its data segment must
 // be the one that its control segment names.
 func ReadArchive(data []byte, keys *Keys) (*Archive, error) {
-	a, payload, err := openArchive(data, keys)
+	var s scratch
+	a, payload, err := s.openArchive(data, keys)
 	if err != nil {
 		return nil, err
 	}
-	return a, a.readData(payload)
+	return a, s.readData(a, payload)
 }
 
 // openArchive checks signature and digests and reads the control segment; the
 // payload is the data segment as stored, which is not unpacked.
-func openArchive(data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
+func (s *scratch) openArchive(data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
 	if isADB(data) {
 		return nil, nil, ErrADB
 	}
-	sigs, at, err := readSignatures(data, maxControl)
+	sigs, at, err := s.readSignatures(data, maxControl)
 	if err != nil {
 		return nil, nil, err
 	}
-	text, n, err := inflate(data[at:], false, maxControl)
+	text, n, err := s.inflate(data[at:], false, maxControl)
 	if err != nil {
 		return nil, nil, fmt.Errorf("control segment: %w", err)
 	}
@@ -95,14 +96,14 @@ func openArchive(data []byte, keys *Keys) (a *Archive, payload []byte, err error
 
 // verify holds the file of a package against the index, without unpacking its
 // data segment.
-func (p *Package) verify(data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
+func (s *scratch) verify(p *Package, data []byte, keys *Keys) (a *Archive, payload []byte, err error) {
 	if isADB(data) {
 		return nil, nil, ErrADB
 	}
 	if p.Size > 0 && int64(len(data)) != p.Size {
 		return nil, nil, fmt.Errorf("%w (size: want %d, have %d)", ErrMismatch, p.Size, len(data))
 	}
-	a, payload, err = openArchive(data, keys)
+	a, payload, err = s.openArchive(data, keys)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -116,12 +117,12 @@ func (p *Package) verify(data []byte, keys *Keys) (a *Archive, payload []byte, e
 }
 
 // read holds the file of a package against the index and unpacks it.
-func (p *Package) read(data []byte, keys *Keys) (*Archive, error) {
-	a, payload, err := p.verify(data, keys)
+func (s *scratch) read(p *Package, data []byte, keys *Keys) (*Archive, error) {
+	a, payload, err := s.verify(p, data, keys)
 	if err != nil {
 		return nil, err
 	}
-	return a, a.readData(payload)
+	return a, s.readData(a, payload)
 }
 
 func (a *Archive) readControl(text []byte) error {
@@ -152,11 +153,13 @@ func (a *Archive) readControl(text []byte) error {
 	return err
 }
 
-func (a *Archive) readData(data []byte) error {
+// readData unpacks the data segment. The contents share one piece of memory,
+// and none with data.
+func (s *scratch) readData(a *Archive, data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
-	text, used, err := inflate(data, true, maxData)
+	text, used, err := s.inflate(data, true, maxData)
 	if err != nil {
 		return fmt.Errorf("data segment: %w", err)
 	}

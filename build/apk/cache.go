@@ -1,12 +1,16 @@
 package apk
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -21,7 +25,8 @@ import (
 // power cuts. What a build that was interrupted left half-written has another
 // name, is never read, and goes away with Sweep.
 type Cache struct {
-	dir string
+	dir     string
+	scratch sync.Pool // of *scratch
 }
 
 // NewCache opens a cache, making its folders where they lack.
@@ -40,16 +45,21 @@ func (c *Cache) packageFile(sum Checksum) string {
 
 // read returns a file of the cache, nil when it is not there.
 func (c *Cache) read(name string, limit int64) ([]byte, error) {
-	data, err := readBounded(name, limit)
+	data, err := readBounded(name, limit, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return data, err
 }
 
-// readBounded reads a file of at most limit bytes.
-func readBounded(name string, limit int64) ([]byte, error) {
-	st, err := os.Stat(name)
+// readBounded reads a file of at most limit bytes, into buf if it fits.
+func readBounded(name string, limit int64, buf []byte) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +69,12 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	if st.Size() > limit {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: %d bytes, at most %d are read", ErrFormat, st.Size(), limit)}
 	}
-	return os.ReadFile(name)
+	b := bytes.NewBuffer(slices.Grow(buf[:0], int(st.Size())+bytes.MinRead))
+	_, err = b.ReadFrom(io.LimitReader(f, limit+1))
+	if err == nil && int64(b.Len()) > limit {
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: more than %d bytes", ErrFormat, limit)}
+	}
+	return b.Bytes(), err
 }
 
 // write lays a file beside its name, syncs it and renames it.

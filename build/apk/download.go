@@ -188,7 +188,7 @@ func (p *partial) reset() {
 func (p *partial) get(ctx context.Context, o FetchOptions, url string, limit int64) error {
 	if dir, ok := folder(url); ok {
 		p.reset()
-		data, err := readBounded(filepath.FromSlash(dir), limit)
+		data, err := readBounded(filepath.FromSlash(dir), limit, nil)
 		p.data.Write(data)
 		p.got(int64(len(data)))
 		return err

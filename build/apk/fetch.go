@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,24 +31,29 @@ func (c *Cache) fetch(ctx context.Context, p *Package) (*Archive, error) {
 	if p.Size > maxPackageFile {
 		return nil, fmt.Errorf("of %s: %w: %d bytes, at most %d are read", r.Location, ErrFormat, p.Size, maxPackageFile)
 	}
+	s, ok := c.scratch.Get().(*scratch)
+	if !ok {
+		s = &scratch{}
+	}
+	defer c.scratch.Put(s)
 	if dir, ok := folder(r.Location); ok {
-		data, err := readBounded(filepath.Join(dir, r.Arch, p.File()), maxPackageFile)
+		data, err := s.load(filepath.Join(dir, r.Arch, p.File()))
 		if err != nil {
 			return nil, err
 		}
-		a, err := p.read(data, r.keys)
+		a, err := s.read(p, data, r.keys)
 		if err != nil {
 			return nil, fmt.Errorf("of %s: %w", r.Location, err)
 		}
 		return a, nil
 	}
 	name := c.packageFile(p.Checksum)
-	data, err := c.read(name, maxPackageFile)
-	if err != nil {
+	data, err := s.load(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	if data != nil {
-		a, err := p.read(data, r.keys)
+	if err == nil {
+		a, err := s.read(p, data, r.keys)
 		if err == nil {
 			return a, nil
 		}
@@ -60,7 +66,14 @@ func (c *Cache) fetch(ctx context.Context, p *Package) (*Archive, error) {
 	if data, err = c.load(ctx, p, nil); err != nil {
 		return nil, err
 	}
-	return p.read(data, r.keys)
+	return s.read(p, data, r.keys)
+}
+
+// load reads a package file; what it returns is good until the next load.
+func (s *scratch) load(name string) ([]byte, error) {
+	data, err := readBounded(name, maxPackageFile, s.file)
+	s.file = data
+	return data, err
 }
 
 // load gets a package from the network into the cache. It is verified, and not
@@ -77,7 +90,8 @@ func (c *Cache) load(ctx context.Context, p *Package, got func(int64)) ([]byte, 
 	data, err := r.download(ctx, wanted{
 		file: r.Arch + "/" + p.File(), limit: limit, fixed: true, got: got,
 		check: func(data []byte) error {
-			_, _, err := p.verify(data, r.keys)
+			var s scratch
+			_, _, err := s.verify(p, data, r.keys)
 			return err
 		},
 	})

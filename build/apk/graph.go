@@ -59,16 +59,22 @@ type choice struct {
 	why        reason
 }
 
-// name is everything known of one name.
+// name is one name of the indexes. Of a hundred thousand, a solution comes to
+// think about some hundreds: only those have thoughts.
 type name struct {
 	s        string
 	offers   []offer
+	rinstall []*name // names with an offer that is installed because of this one
+	seen     bool    // discovered
+	*thoughts
+}
+
+// thoughts are what the solver makes of a name.
+type thoughts struct {
 	rank     int     // 0: packages of that name only; 1: mixed; 2: provided only
 	rdepends []*name // names with an offer that depends on this one
 	linked   *name   // the last name that it was entered with
-	rinstall []*name // names with an offer that is installed because of this one
 
-	seen       bool
 	wanted     int // how many need it
 	asked      []ask
 	locked     bool
@@ -86,6 +92,12 @@ type name struct {
 	mergeGifts int
 	virtual    bool
 	laid       bool
+}
+
+func (n *name) think() {
+	if n.thoughts == nil {
+		n.thoughts = &thoughts{}
+	}
 }
 
 // ask remembers who applied a constraint; a nil package is the list itself.
@@ -201,12 +213,12 @@ func (n *name) addRinstall(o *name) {
 }
 
 // discover visits every name that could come to matter for n.
-func (s *solver) discover(n *name, seen *[]*name) {
+func (s *solver) discover(n *name) {
 	if n.seen {
 		return
 	}
+	n.think()
 	n.seen, n.noIf = true, true
-	*seen = append(*seen, n)
 	virtual := 0
 	for _, o := range n.offers {
 		c := o.pkg
@@ -220,18 +232,25 @@ func (s *solver) discover(n *name, seen *[]*name) {
 			c.tagGood = c.InstalledSize == 0 || c.repos&1 != 0
 			c.tagOK = c.tagGood
 			c.needs = s.needsOf(c.Depends)
+			c.name.think()
+			for _, p := range c.gifts {
+				p.name.think()
+			}
+			for _, d := range c.installIf {
+				d.on.think()
+			}
 			for _, d := range c.needs {
-				s.discover(d.on, seen)
+				s.discover(d.on)
 				c.depth = max(c.depth, d.on.depth+1)
 			}
 			// somebody may be installed because of it, or of what it gives
 			for _, r := range c.name.rinstall {
-				s.discover(r, seen)
+				s.discover(r)
 			}
 			for _, p := range c.gifts {
 				if !p.name.seen {
 					for _, r := range p.name.rinstall {
-						s.discover(r, seen)
+						s.discover(r)
 					}
 				}
 			}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // IndexName is the file name of an index in its repository's folder for an
@@ -22,14 +20,15 @@ func readIndex(data []byte, keys *Keys) (pkgs []*Package, description, key strin
 	if isADB(data) {
 		return nil, "", "", ErrADB
 	}
-	sigs, at, err := readSignatures(data, maxIndexText)
+	var s scratch
+	sigs, at, err := s.readSignatures(data, maxIndexText)
 	if err != nil {
 		return nil, "", "", err
 	}
 	if key, err = keys.verify(sigs, data[at:]); err != nil {
 		return nil, "", "", err
 	}
-	z, err := inflater(data[at:])
+	z, err := s.inflater(data[at:])
 	if err != nil {
 		return nil, "", "", err
 	}
@@ -71,10 +70,10 @@ func readIndex(data []byte, keys *Keys) (pkgs []*Package, description, key strin
 }
 
 // inflater unpacks all gzip members of data as they are read, within bounds.
-func inflater(data []byte) (io.Reader, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
+func (s *scratch) inflater(data []byte) (io.Reader, error) {
+	z, err := s.unzip(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("gzip: %w: %w", ErrFormat, err)
+		return nil, err
 	}
 	return &bounded{z, min(maxIndexText, max(freeRatio, int64(len(data))*maxRatio))}, nil
 }

@@ -46,10 +46,10 @@ func (s *solver) layName(n *name) {
 
 // layIf lays a package that is there because of others, once those are.
 func (s *solver) layIf(n *name) {
-	c := n.chosen.pkg
-	if c == nil || !n.seen || n.laid {
+	if !n.seen || n.laid || n.chosen.pkg == nil {
 		return
 	}
+	c := n.chosen.pkg
 	for _, d := range c.installIf {
 		if !d.on.laid || !meets(d.Dep, d.on.chosen) {
 			return

@@ -49,6 +49,9 @@ func (s *solver) redoInstallIf(n *name) {
 
 // ruleOut takes a package out of the running.
 func (s *solver) ruleOut(c *choice, why reason) {
+	if !c.seen {
+		return // it never was in it
+	}
 	if c.selectable {
 		c.why = why
 	}

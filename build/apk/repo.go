@@ -111,7 +111,7 @@ func OpenRepo(ctx context.Context, location, arch string, keys *Keys, cache *Cac
 
 func (r *Repo) open(ctx context.Context, cache *Cache) error {
 	if dir, ok := folder(r.Location); ok {
-		data, err := readBounded(filepath.Join(dir, r.Arch, IndexName), maxIndexFile)
+		data, err := readBounded(filepath.Join(dir, r.Arch, IndexName), maxIndexFile, nil)
 		if err != nil {
 			return err
 		}

@@ -35,14 +35,31 @@ func isADB(head []byte) bool {
 		(head[3] == '.' || head[3] == 'd' || head[3] == 'c')
 }
 
+// scratch is what reading one package needs and the next can use again.
+type scratch struct {
+	file []byte // the package as stored
+	gz   *gzip.Reader
+}
+
+// unzip begins to unpack src.
+func (s *scratch) unzip(src io.Reader) (*gzip.Reader, error) {
+	if s.gz == nil {
+		s.gz = new(gzip.Reader)
+	}
+	if err := s.gz.Reset(src); err != nil {
+		return nil, fmt.Errorf("gzip: %w: %w", ErrFormat, err)
+	}
+	return s.gz, nil
+}
+
 // inflate unpacks the first gzip member of data, or all of them. used is how
 // many bytes of data that took. What would exceed limit or the bounds of
 // compression is an error before it is held.
-func inflate(data []byte, all bool, limit int64) (out []byte, used int, err error) {
+func (s *scratch) inflate(data []byte, all bool, limit int64) (out []byte, used int, err error) {
 	src := bytes.NewReader(data)
-	z, err := gzip.NewReader(src)
+	z, err := s.unzip(src)
 	if err != nil {
-		return nil, 0, fmt.Errorf("gzip: %w: %w", ErrFormat, err)
+		return nil, 0, err
 	}
 	z.Multistream(all)
 	if most := max(freeRatio, int64(len(data))*maxRatio); limit > most {
@@ -145,8 +162,8 @@ func leavesTree(name, target string) bool {
 
 // readSignatures takes the signature segment off a file, if there is one; limit
 // bounds what its first segment, whatever that is, may unpack to.
-func readSignatures(data []byte, limit int64) (sigs []signature, used int, err error) {
-	out, n, err := inflate(data, false, limit)
+func (s *scratch) readSignatures(data []byte, limit int64) (sigs []signature, used int, err error) {
+	out, n, err := s.inflate(data, false, limit)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -163,8 +180,8 @@ func readSignatures(data []byte, limit int64) (sigs []signature, used int, err e
 		if !strings.HasPrefix(h.Name, ".SIGN.") || h.Typeflag != tar.TypeReg {
 			return fmt.Errorf("signature segment: %q: %w: not a signature", h.Name, ErrFormat)
 		}
-		if s, ok := signatureOf(h.Name, content); ok {
-			sigs = append(sigs, s)
+		if sig, ok := signatureOf(h.Name, content); ok {
+			sigs = append(sigs, sig)
 		}
 		return nil
 	})

@@ -70,9 +70,8 @@ type solver struct {
 
 func (s *solver) run() {
 	s.lacked = map[*name]bool{}
-	var seen []*name
 	for _, d := range s.world {
-		s.discover(d.on, &seen)
+		s.discover(d.on)
 	}
 	s.linkNeeds()
 	for _, d := range s.world {

@@ -13,11 +13,11 @@ import (
 // regions gives, for each class of bytes in a package, one offset to spoil.
 func regions(t *testing.T, data []byte) map[string]int {
 	t.Helper()
-	sigs, control, err := readSignatures(data, maxControl)
+	sigs, control, err := (&scratch{}).readSignatures(data, maxControl)
 	if err != nil || len(sigs) == 0 {
 		t.Fatalf("signature segment: %v", err)
 	}
-	_, n, err := inflate(data[control:], false, maxControl)
+	_, n, err := (&scratch{}).inflate(data[control:], false, maxControl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestTamperedPackage(t *testing.T) {
 	other.Entries = append(other.Entries, fileEntry("usr/evil", "evil"))
 	cases["other contents, signed"] = packed(t, other)
 	// without its signature
-	_, at, err := readSignatures(good, maxControl)
+	_, at, err := (&scratch{}).readSignatures(good, maxControl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestTamperedIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, at, err := readSignatures(good, maxControl)
+	_, at, err := (&scratch{}).readSignatures(good, maxControl)
 	if err != nil {
 		t.Fatal(err)
 	}
