@@ -13,7 +13,7 @@ import (
 // did not know: one that the operator has stopped stays stopped.
 //
 // Essential units, and what they come after, have a head start: the others begin
-// when those are ready, or after the time given. On a machine with a processor
+// a moment (firstLogin) after those are ready, or after the time given. On a machine with a processor
 // or two everything at once means that the way in comes last; 0: no head start.
 func (s *State) Begin(now unit.Time, headStart time.Duration) []unit.Action {
 	s.now, s.actions = now, s.actions[:0]
@@ -42,6 +42,10 @@ func (s *State) Begin(now unit.Time, headStart time.Duration) []unit.Action {
 	s.settle()
 	return s.actions
 }
+
+// firstLogin is left to whoever has been waiting for the machine: sshd forks and
+// executes itself anew for them.
+const firstLogin = 200 * time.Millisecond
 
 // headStart marks the nodes on the way in.
 func (s *State) headStart(d time.Duration) {
@@ -81,8 +85,8 @@ func (s *State) openWay() {
 	}
 }
 
-// WayIn says whether the others may begin: nothing has to make way any more.
-func (s *State) WayIn() bool { return s.way == nil && s.wayIn() }
+// WayIn says whether the others have begun: nothing has to make way any more.
+func (s *State) WayIn() bool { return s.way == nil }
 
 // reached says whether a milestone's condition holds. devices and online are
 // told by an event.

@@ -13,9 +13,9 @@ func (s *State) settle() {
 			s.look(i)
 		}
 		s.queue = s.queue[:0]
-		if s.way != nil && s.wayIn() {
-			s.openWay()
-			continue
+		if s.way != nil && !s.onWayIn && s.wayIn() {
+			s.onWayIn = true
+			s.do(unit.Action{Op: unit.SetTimer, Timer: unit.WayTimer, At: s.now.Add(firstLogin)})
 		}
 		if i, ok := s.byName[unit.Boot]; ok && s.nodes[i].state == unit.Waiting && s.booted(i) {
 			s.reach(i)

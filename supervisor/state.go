@@ -25,6 +25,7 @@ type State struct {
 	actions []unit.Action
 	queue   []int  // nodes to look at again; see settle
 	way     []bool // nodes that are on the way in; nil: it is open, see headStart
+	onWayIn bool   // essential units are ready; a moment more, and the way opens
 	laggard int    // a node that kept the boot milestone waiting, see booted
 	bootAt  unit.Time
 }

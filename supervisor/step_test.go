@@ -298,7 +298,8 @@ func TestHeadStart(t *testing.T) {
 	m.act["link:lan"] = conduct{notifyIn: 100 * time.Millisecond}
 	m.carryOut(m.s.Begin(m.now, time.Second))
 	m.run(250*time.Millisecond).want("keys ready", "network ready", "sshd starting", "app waiting", "vpn waiting")
-	m.run(250*time.Millisecond).want("sshd ready", "app ready", "vpn ready")
+	m.run(200*time.Millisecond).want("sshd ready", "app waiting", "vpn waiting")
+	m.run(firstLogin).want("app ready", "vpn ready")
 
 	m = newSim(t, units...) // a cable that is not there holds nobody for long
 	m.act["link:lan"] = conduct{notifyIn: -1}

@@ -70,6 +70,7 @@ type machine struct {
 	mistakes []string
 	epoch    uint32
 	safe     bool
+	told     bool      // the devices, that the way in is there
 	exit     func(int) // ends the process; the keeper starts the next
 }
 
@@ -289,13 +290,11 @@ func (m *machine) emit(part string) func(unit.Event) {
 
 // said tells others what they want to know of transitions. The loop calls it.
 func (m *machine) said(a unit.Action) {
-	if a.From == a.To || a.To != unit.Ready {
-		return
-	}
-	if a.Unit.Essential && m.loop.State.WayIn() {
+	if !m.told && m.loop.State.WayIn() {
+		m.told = true
 		m.devices.wayIn()
 	}
-	if a.Unit.Name == unit.Boot {
+	if a.From != a.To && a.To == unit.Ready && a.Unit.Name == unit.Boot {
 		m.devices.booted()
 		debug.SetGCPercent(gcPercent)
 	}
