@@ -20,6 +20,11 @@ func Check(dir string) error {
 	errs := []error{b.read(), l.root(filepath.Join(dir, "root"))}
 	if b.config != nil {
 		errs = append(errs, l.files(b.config.Files, dir, nil))
+		lock, how, err := b.committed()
+		if lock != nil && len(how) > 0 {
+			err = staleLock(how)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

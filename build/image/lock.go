@@ -10,6 +10,7 @@ import (
 	"hoopy/build/apk"
 	"hoopy/build/config"
 	"hoopy/build/install"
+	"hoopy/unit/schema"
 )
 
 // lockName is the file in the folder of the image. When packages are not those
@@ -43,8 +44,7 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 			return nil, nil, err
 		}
 		if l != nil && len(how) > 0 {
-			return nil, nil, fmt.Errorf("%s: does not answer image.toml and packages any more: %s; run build update, look at what changes, and commit it",
-				lockName, strings.Join(how, "; "))
+			return nil, nil, staleLock(how)
 		}
 		if l != nil {
 			pkgs, err := b.locked(l, s)
@@ -56,6 +56,12 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 		return nil, nil, err
 	}
 	return b.solve(s, old)
+}
+
+// staleLock says that the committed lock answers something else.
+func staleLock(how []string) error {
+	return &schema.Mistake{File: lockName, Text: fmt.Sprintf("does not answer image.toml and packages any more: %s; run build update, look at what changes, and commit it",
+		strings.Join(how, "; "))}
 }
 
 // solve chooses packages anew; ids come from old, which may be nil.

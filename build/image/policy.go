@@ -65,19 +65,8 @@ func (m *base) policy(c *config.Config, devices []string) error {
 		return err
 	}
 	m.Epoch = newest(m.tree)
-	return m.numbers()
-}
-
-// numbers notes those of users and groups.
-func (m *base) numbers() error {
-	for file, to := range map[string]*map[string]int{"etc/passwd": &m.Users, "etc/group": &m.Groups} {
-		d, err := readDatabase(m.tree, file)
-		if err != nil {
-			return err
-		}
-		*to = d.ids()
-	}
-	return nil
+	m.Users, m.Groups, err = numbersOf(m.tree)
+	return err
 }
 
 // kernelOf is the one kernel in boot/.

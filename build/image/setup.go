@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"hoopy/build/apk"
@@ -37,9 +39,13 @@ func readSetup(dir string) (string, error) {
 // file; what others than the owner could write to afterwards, and could not
 // before, is a mistake.
 func (b *builder) setup(ctx context.Context, t *tree.Tree, ids install.IDs) (install.IDs, error) {
-	var given install.IDs
+	given := install.IDs{Users: map[string]int{}, Groups: map[string]int{}}
 	if b.script == "" {
 		return given, nil
+	}
+	users, groups, err := numbersOf(t)
+	if err != nil {
+		return given, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, fmt.Errorf("still running after %v", setupLimit))
 	defer cancel()
@@ -48,13 +54,21 @@ func (b *builder) setup(ctx context.Context, t *tree.Tree, ids install.IDs) (ins
 	for e := range t.Walk() {
 		before[e.Path] = e.Mode
 	}
-	var err error
 	if b.config.SetupChroot {
 		err = chroot(ctx, t, b.script, b.config.GoArch())
 	} else {
-		given, err = b.interpret(ctx, t, ids, epoch)
+		err = b.interpret(ctx, t, ids, epoch)
 	}
 	if err != nil {
+		return given, fmt.Errorf("%s: %w", setupFile, err)
+	}
+	nowUsers, nowGroups, err := numbersOf(t)
+	if err != nil {
+		return given, fmt.Errorf("%s: %w", setupFile, err)
+	}
+	if err := errors.Join(
+		newNumbers("user", users, nowUsers, ids.Users, given.Users),
+		newNumbers("group", groups, nowGroups, ids.Groups, given.Groups)); err != nil {
 		return given, fmt.Errorf("%s: %w", setupFile, err)
 	}
 	for e := range t.Walk() {
@@ -72,6 +86,34 @@ func (b *builder) setup(ctx context.Context, t *tree.Tree, ids install.IDs) (ins
 	return given, nil
 }
 
+// numbersOf are those of the users and groups of a tree.
+func numbersOf(t *tree.Tree) (users, groups map[string]int, err error) {
+	passwd, err := readDatabase(t, "etc/passwd")
+	if err != nil {
+		return nil, nil, err
+	}
+	group, err := readDatabase(t, "etc/group")
+	if err != nil {
+		return nil, nil, err
+	}
+	return passwd.ids(), group.ids(), nil
+}
+
+// newNumbers notes in given what was not there before, and holds it against
+// pins: what was given once stays.
+func newNumbers(kind string, before, now, pins, given map[string]int) error {
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if _, was := before[name]; was {
+			continue
+		}
+		if pin, pinned := pins[name]; pinned && pin != now[name] {
+			return fmt.Errorf("gives the %s %s number %d, but packages.lock or image.toml say %d; write that number there", kind, name, now[name], pin)
+		}
+		given[name] = now[name]
+	}
+	return nil
+}
+
 // writable says whether others than its owner may write to an entry.
 func writable(e *tree.Entry) bool {
 	return e.Mode.Perm()&0o022 != 0 && e.Mode&(fs.ModeSymlink|fs.ModeDevice|fs.ModeSticky) == 0
@@ -79,18 +121,17 @@ func writable(e *tree.Entry) bool {
 
 // interpret runs the script as one of a package: in the interpreter that knows
 // only the tree. The package is made for it and signed by a key of the moment.
-func (b *builder) interpret(ctx context.Context, t *tree.Tree, ids install.IDs, epoch int64) (install.IDs, error) {
-	var report install.Report
+func (b *builder) interpret(ctx context.Context, t *tree.Tree, ids install.IDs, epoch int64) error {
 	dir, err := os.MkdirTemp("", "hoopy-setup-")
 	if err != nil {
-		return report.IDs, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	repo, err := b.setupRepo(ctx, dir, epoch)
 	if err != nil {
-		return report.IDs, err
+		return err
 	}
-	err = install.Install(ctx, t, repo.Packages, b.cache, install.Options{IDs: ids, Report: &report, ScriptTime: setupLimit})
+	err = install.Install(ctx, t, repo.Packages, b.cache, install.Options{IDs: ids, ScriptTime: setupLimit})
 	var se *install.ScriptError
 	switch {
 	case errors.As(err, &se) && errors.Is(err, install.ErrUnknownCommand):
@@ -104,7 +145,7 @@ func (b *builder) interpret(ctx context.Context, t *tree.Tree, ids install.IDs, 
 			err = fmt.Errorf("%w (it said %q)", err, se.Output)
 		}
 	}
-	return report.IDs, err
+	return err
 }
 
 // setupRepo makes a repository of the one package whose script is setup.sh.

@@ -86,6 +86,9 @@ func (b *builder) openStandIn(ctx context.Context, s *sources, keys *apk.Keys, n
 	if b.StandIn == nil {
 		return errors.New("stand-in: this host cannot make one")
 	}
+	if b.config.Arch != "x86_64" {
+		return fmt.Errorf("stand-in: there is none for %s; it takes an Alpine mirror, or -repo", b.config.Arch)
+	}
 	dir := filepath.Join(b.Cache, "stand-in")
 	key, err := b.StandIn(ctx, dir, names)
 	if err != nil {
