@@ -66,6 +66,8 @@ func commandOf(name string) func(*invocation) error {
 		return addgroup
 	case "adduser":
 		return adduser
+	case "basename":
+		return basename
 	case "bbsuid":
 		return bbsuid
 	case "busybox", "busybox-extras":
@@ -76,13 +78,25 @@ func commandOf(name string) func(*invocation) error {
 		return chmod
 	case "chown":
 		return chown
+	case "cp":
+		return cp
 	case "depmod":
 		// the build writes the module index itself, for the final tree
 		return func(*invocation) error { return nil }
+	case "dirname":
+		return dirname
+	case "getent":
+		return getent
+	case "grep", "egrep", "fgrep":
+		return grep
+	case "install":
+		return installFiles
 	case "ln":
 		return ln
 	case "mkdir":
 		return mkdir
+	case "mv":
+		return mv
 	case "readlink":
 		return readlink
 	case "rm":

@@ -26,9 +26,7 @@ func run(t *testing.T, text string, o Options) (string, error) {
 }
 
 func TestScripts(t *testing.T) {
-	for _, tc := range []struct {
-		name, text, want string
-	}{
+	for _, tc := range append(snippets, []struct{ name, text, want string }{
 		{"test -x in the tree", "[ -x /bin/busybox ] && echo yes > /out", "yes\n"},
 		{"test -e of the host", "[ -e /proc/version ] || [ -d /proc ] || echo no > /out", "no\n"},
 		{"glob in the tree", "echo /etc/* > /out", "/etc/busybox-paths.d /etc/group /etc/passwd /etc/shadow\n"},
@@ -59,7 +57,7 @@ func TestScripts(t *testing.T) {
 		{"add-shell", "add-shell /bin/a /bin/b; add-shell /bin/a; cat /etc/shells > /out", "/bin/a\n/bin/b\n"},
 		{"touch", "touch /a /etc/passwd; [ -f /a ] && [ -s /etc/passwd ] && echo ok > /out", "ok\n"},
 		{"sed -i", "echo 'CLOUD=x' > /out; sed -i -e 's/^#\\?CLOUD=.*/CLOUD=y/' /out", "CLOUD=y\n"},
-	} {
+	}...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("HOOPY_TEST", "leaked")
 			have, err := run(t, tc.text+"\n", Options{})

@@ -1,0 +1,43 @@
+package install
+
+// snippets are scripts whose outcome, the file /out, must be what busybox's own
+// shell and commands make of them: TestScripts runs them here, and
+// TestScriptsAsBusybox in a real root.
+var snippets = []struct{ name, text, want string }{
+	{"cp", "echo a > /x; chmod 600 /x; cp /x /y; cat /y > /out; [ -x /y ] || echo plain >> /out", "a\nplain\n"},
+	{"cp into a folder", "mkdir /d; echo a > /x; cp /x /etc/group /d; cat /d/x > /out; [ -s /d/group ] && echo ok >> /out", "a\nok\n"},
+	{"cp of a link", "ln -s group /etc/l; cp /etc/l /a; cp -P /etc/l /etc/b; [ -L /a ] || echo file > /out; readlink /etc/b >> /out", "file\ngroup\n"},
+	{"cp -r", "mkdir -p /d/e; echo a > /d/e/f; cp -r /d /n; cp -a /d/e /n; cat /n/e/f > /out", "a\n"},
+	{"cp of a folder", "mkdir /d; cp /d /n 2>/dev/null; echo $? > /out", "1\n"},
+	{"cp of nothing", "cp /none /n 2>/dev/null; echo $? > /out; [ -e /n ] || echo no >> /out", "1\nno\n"},
+	{"cp over a file", "echo a > /x; echo b > /y; chmod 755 /y; cp /x /y; [ -x /y ] || cat /y > /out", "a\n"},
+	{"mv", "echo a > /x; mv /x /y; [ -e /x ] || cat /y > /out", "a\n"},
+	{"mv of a folder", "mkdir -p /d/e; echo a > /d/e/f; mv /d /n; [ -e /d ] || cat /n/e/f > /out", "a\n"},
+	{"mv into a folder", "mkdir /d; echo a > /x; mv /x /d; cat /d/x > /out", "a\n"},
+	{"mv of nothing", "mv /none /n 2>/dev/null; echo $? > /out", "1\n"},
+	{"install -d", "install -d -m 2750 -o ftp -g users /d/e; [ -d /d/e ] && [ -g /d/e ] && echo ok > /out", "ok\n"},
+	{"install -m", "echo a > /x; install -m 4755 /x /y; [ -u /y ] && [ -x /y ] && cat /y > /out", "a\n"},
+	{"install -D", "echo a > /x; install -D -m644 /x /p/q/r; cat /p/q/r > /out", "a\n"},
+	{"grep -q", "grep -q '^ftp:' /etc/passwd && echo yes > /out; grep -q '^none:' /etc/passwd || echo no >> /out", "yes\nno\n"},
+	{"grep prints", "grep '^f.p:' /etc/passwd > /out; echo abc | grep -v b >> /out; echo $? >> /out", "ftp:x:21:21::/:/sbin/nologin\n1\n"},
+	{"grep of nothing", "grep -qs x /none; echo $? > /out", "2\n"},
+	{"grep -E", "printf 'aab\\nb\\n' | grep -E '^a+b$' > /out", "aab\n"},
+	{"grep -F", "printf 'a.b\\naxb\\n' | grep -F a.b > /out", "a.b\n"},
+	{"grep -x", "printf 'ab\\nabc\\n' | grep -x 'ab*' > /out", "ab\n"},
+	{"grep -i", "printf 'AB\\n' | grep -i ab > /out", "AB\n"},
+	{"basename", "basename /usr/lib/x.so .so > /out; basename /a/b/ >> /out; basename .so .so >> /out", "x\nb\n.so\n"},
+	{"dirname", "dirname /usr/lib/x.so > /out; dirname x >> /out; dirname /x >> /out; dirname / >> /out; dirname a/b/ >> /out", "/usr/lib\n.\n/\n/\na\n"},
+	{"getent", "getent group users > /out; getent passwd ftp >> /out; getent group nobody-here || echo none >> /out", "users:x:100\nftp:x:21:21::/:/sbin/nologin\nnone\n"},
+	{"sed -i of two", "echo a > /x; echo a > /y; sed -i 's/a/b/' /x /y; cat /x /y > /out", "b\nb\n"},
+	{"sed with an address", "printf 'a\\n#b\\nc\\n' > /x; sed -e '/^#/d' -e '1s/a/z/' /x > /out", "z\nc\n"},
+	{"sed with groups", `echo 'key = "v"' > /x; sed 's/^\(key\) = "\(.*\)"$/\2=\1/' /x > /out`, "v=key\n"},
+	{"ln -sf", "ln -s a /l; ln -sf b /l; readlink /l > /out", "b\n"},
+	{"ln into a folder", "mkdir /d; ln -s /etc/group /d; readlink /d/group > /out", "/etc/group\n"},
+	{"ln over a file", "echo a > /x; ln -s b /x 2>/dev/null; echo $? > /out", "1\n"},
+	{"chmod", "echo a > /x; chmod u+x,go-r /x; [ -x /x ] && echo ok > /out", "ok\n"},
+	{"rm", "mkdir -p /d/e; rm /d 2>/dev/null; echo $? > /out; rm -rf /d /none; [ -e /d ] || echo gone >> /out", "1\ngone\n"},
+	{"mkdir of what is there", "mkdir /etc 2>/dev/null; echo $? > /out; mkdir -p /etc && echo ok >> /out", "1\nok\n"},
+	{"globs and words", "touch /x1 /x2; for f in /x*; do echo ${f##*/}; done > /out", "x1\nx2\n"},
+	{"arithmetic and read", "i=0; while read a b; do i=$((i+1)); done < /etc/group; [ $i -gt 2 ] && echo many > /out", "many\n"},
+	{"trap and exit", "trap 'echo bye > /out' EXIT; exit 0", "bye\n"},
+}
