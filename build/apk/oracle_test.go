@@ -286,3 +286,17 @@ func TestApkReadsOurs(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// BenchmarkApkSimulateFullIndexes is the peer of BenchmarkSolveFullIndexes: the
+// real apk reads the same indexes and solves the same list, in a chroot.
+func BenchmarkApkSimulateFullIndexes(b *testing.B) {
+	root := oracle.New(b)
+	for _, name := range []string{"main", "community"} {
+		root.Share(filepath.Join(oracle.Data(b), "v3.19/full", name), "full/"+name)
+	}
+	for b.Loop() {
+		if _, err := apkChoice(root, strings.Fields(nas), []string{"/full/main", "/full/community"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -48,8 +48,8 @@ func TestSolveReal(t *testing.T) {
 	}
 }
 
-// BenchmarkSolveFull reads the full indexes and solves a list of about 60 names.
-func BenchmarkSolveFull(b *testing.B) {
+// BenchmarkSolveFullIndexes reads the full indexes and solves a list of about 60 names.
+func BenchmarkSolveFullIndexes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		repos := alpineRepos(b, "full/main", "full/community")

@@ -27,24 +27,36 @@ func origin(a *apk.Archive, o string) *apk.Archive {
 	return a
 }
 
-func TestConflicts(t *testing.T) {
+// conflicts are pairs of packages that bring one file; TestConflictsAsApk asks
+// the real apk about the same.
+func conflicts() []conflict {
 	a := func() *apk.Archive { return pack("a", dir("d"), file("d/f", "from a", 0o644)) }
 	b := func() *apk.Archive { return pack("b", dir("d"), file("d/f", "from b", 0o644)) }
-	for _, tc := range []struct {
-		name   string
-		a, b   *apk.Archive
-		winner string // empty: a conflict
-	}{
+	return []conflict{
 		{"neither replaces", a(), b(), ""},
 		{"same origin", origin(a(), "x"), origin(b(), "x"), "from b"},
 		{"the second replaces", a(), replacing(b(), "a", 0), "from b"},
 		{"the second replaces that version", a(), replacing(b(), "a<2", 0), "from b"},
 		{"the second replaces another version", a(), replacing(b(), "a>2", 0), ""},
+		{"the second replaces a third", a(), replacing(b(), "c", 9), ""},
 		{"the first replaces", replacing(a(), "b", 0), b(), "from a"},
+		{"the first replaces another version", replacing(a(), "b>2", 7), b(), ""},
 		{"both, the first more", replacing(a(), "b", 5), replacing(b(), "a", 2), "from a"},
 		{"both, the second more", replacing(a(), "b", 2), replacing(b(), "a", 5), "from b"},
 		{"both alike", replacing(a(), "b", 2), replacing(b(), "a", 2), "from b"},
-	} {
+		{"same origin, the first replaces", replacing(origin(a(), "x"), "b", 5), origin(b(), "x"), "from b"},
+		{"several, one of them", a(), replacing(b(), "c d<3 a=1-r0", 0), "from b"},
+	}
+}
+
+type conflict struct {
+	name   string
+	a, b   *apk.Archive
+	winner string // empty: a conflict
+}
+
+func TestConflicts(t *testing.T) {
+	for _, tc := range conflicts() {
 		t.Run(tc.name, func(t *testing.T) {
 			tr, err := lay(t, Options{}, tc.a, tc.b)
 			var conflict *ConflictError

@@ -68,8 +68,8 @@ func base() *apk.Archive {
 	)
 }
 
-// lay packs, indexes and installs packages in the order given.
-func lay(t testing.TB, o Options, list ...*apk.Archive) (*tree.Tree, error) {
+// repository writes packages and their index and returns the location.
+func repository(t testing.TB, list ...*apk.Archive) string {
 	t.Helper()
 	root := t.TempDir()
 	folder := filepath.Join(root, "x86_64")
@@ -92,6 +92,13 @@ func lay(t testing.TB, o Options, list ...*apk.Archive) (*tree.Tree, error) {
 	if err := os.WriteFile(filepath.Join(folder, apk.IndexName), b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return root
+}
+
+// lay packs, indexes and installs packages in the order given.
+func lay(t testing.TB, o Options, list ...*apk.Archive) (*tree.Tree, error) {
+	t.Helper()
+	root := repository(t, list...)
 	keys := apk.NewKeys()
 	keys.Add("test.rsa.pub", &key().PublicKey)
 	cache, err := apk.NewCache(t.TempDir())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hoopy/build/apk"
 	"hoopy/build/apk/oracle"
 	"hoopy/build/tree"
 )
@@ -143,52 +145,92 @@ func TestTreeAsApk(t *testing.T) {
 			all = append(all, p.Name)
 		}
 	}
-	for _, tc := range []struct {
-		name  string
-		world []string
-	}{
-		{"boot", strings.Fields(bootWorld)},
-		{"everything", all},
-	} {
+	worlds := map[string][]string{"boot": strings.Fields(bootWorld), "everything": all}
+	// some packages upon the base in another company each time: other users,
+	// other triggers, other directories first
+	rng := rand.New(rand.NewPCG(1, 1))
+	many := 4
+	if os.Getenv("HOOPY_SOAK") == "1" {
+		many = 60
+	}
+	for i := range many {
+		world := []string{"alpine-baselayout", "busybox"}
+		for range 1 + rng.IntN(12) {
+			world = append(world, all[rng.IntN(len(all))])
+		}
+		slices.Sort(world)
+		worlds[fmt.Sprintf("random%d", i)] = slices.Compact(world)
+	}
+	for name, world := range worlds {
+		t.Run(name, func(t *testing.T) { sameTree(t, root, name, world) })
+	}
+}
+
+// sameTree installs a world of the boot repository both ways and compares.
+func sameTree(t *testing.T, root *oracle.Root, name string, world []string) {
+	out, err := root.Add("/"+name, []string{"/main"}, world)
+	if err != nil {
+		t.Fatalf("world %q: %v\n%s", world, err, out)
+	}
+	want := fromDisk(t, filepath.Join(root.Dir, name))
+	tr := installWorld(t, world, Options{})
+	// the day of the last change is the only field we leave empty
+	shadow, err := os.ReadFile(filepath.Join(root.Dir, name, "etc/shadow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := tr.ReadFile("etc/shadow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(withoutDay(string(shadow)), withoutDay(string(ours))); diff != "" {
+		t.Errorf("etc/shadow (-apk +ours):\n%s", diff)
+	}
+	if _, err := tr.WriteFile("etc/shadow", shadow, 0); err != nil {
+		t.Fatal(err)
+	}
+	have := fromTree(t, tr)
+	for path := range want {
+		if decided(path) {
+			delete(want, path)
+		}
+	}
+	for path := range have {
+		if decided(path) {
+			delete(have, path)
+		}
+	}
+	if len(want) < 300 {
+		t.Fatalf("apk laid %d entries only", len(want))
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("world %q (-apk +ours):\n%s", world, diff)
+	}
+	t.Logf("%d entries equal to apk's", len(want))
+}
+
+// TestConflictsAsApk: who may overwrite whose file.
+func TestConflictsAsApk(t *testing.T) {
+	root := oracle.New(t)
+	pub, err := apk.PublicPEM(&key().PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root.Dir, "etc/apk/keys/test.rsa.pub"), pub, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for i, tc := range conflicts() {
 		t.Run(tc.name, func(t *testing.T) {
-			if out, err := root.Add("/"+tc.name, []string{"/main"}, tc.world); err != nil {
-				t.Fatalf("%v\n%s", err, out)
+			at := fmt.Sprintf("conflict%d", i)
+			root.Share(repository(t, tc.a, tc.b), "repo-"+at)
+			out, err := root.Add("/"+at, []string{"/repo-" + at}, []string{"a", "b"})
+			if (err != nil) != (tc.winner == "") {
+				t.Fatalf("apk: %v\n%s\nthe table wants %q", err, out, tc.winner)
 			}
-			want := fromDisk(t, filepath.Join(root.Dir, tc.name))
-			tr := installWorld(t, tc.world, Options{})
-			// the day of the last change is the only field we leave empty
-			shadow, err := os.ReadFile(filepath.Join(root.Dir, tc.name, "etc/shadow"))
-			if err != nil {
-				t.Fatal(err)
+			have, rerr := os.ReadFile(filepath.Join(root.Dir, at, "d/f"))
+			if err == nil && string(have) != tc.winner {
+				t.Errorf("apk laid %q, %v; the table wants %q", have, rerr, tc.winner)
 			}
-			ours, err := tr.ReadFile("etc/shadow")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(withoutDay(string(shadow)), withoutDay(string(ours))); diff != "" {
-				t.Errorf("etc/shadow (-apk +ours):\n%s", diff)
-			}
-			if _, err := tr.WriteFile("etc/shadow", shadow, 0); err != nil {
-				t.Fatal(err)
-			}
-			have := fromTree(t, tr)
-			for name := range want {
-				if decided(name) {
-					delete(want, name)
-				}
-			}
-			for name := range have {
-				if decided(name) {
-					delete(have, name)
-				}
-			}
-			if len(want) < 900 {
-				t.Fatalf("apk laid %d entries only", len(want))
-			}
-			if diff := cmp.Diff(want, have); diff != "" {
-				t.Errorf("(-apk +ours):\n%s", diff)
-			}
-			t.Logf("%d entries equal to apk's", len(want))
 		})
 	}
 }
@@ -205,8 +247,9 @@ func withoutDay(shadow string) []string {
 	return out
 }
 
-// BenchmarkApk75 is the peer of BenchmarkInstall75: the real apk, to disk.
-func BenchmarkApk75(b *testing.B) {
+// BenchmarkApkAddBootList is the peer of BenchmarkInstallBootList: the real apk,
+// which reads the index, solves and writes to disk, in a chroot.
+func BenchmarkApkAddBootList(b *testing.B) {
 	root := oracle.New(b)
 	root.Share(filepath.Join(oracle.Data(b), "v3.19/main"), "main")
 	n := 0
