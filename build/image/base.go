@@ -37,7 +37,6 @@ type facts struct {
 	Text     string   // what the packages are of
 	Local    bool     // not, or not all, Alpine's own
 	Packages []string // IDs
-	Sizes    map[string]int64
 	Modules  modules.Result
 	Firmware modules.Firmware
 	// Users and Groups are the numbers of the tree's databases.
@@ -281,7 +280,6 @@ func (b *builder) install(ctx context.Context, s *sources, pkgs []*apk.Package, 
 	for _, ids := range []install.IDs{given, more} {
 		report.IDs.Users, report.IDs.Groups = merge(report.IDs.Users, ids.Users), merge(report.IDs.Groups, ids.Groups)
 	}
-	made.Sizes = report.Sizes
 	for _, p := range pkgs {
 		made.Packages = append(made.Packages, p.ID())
 	}

@@ -33,7 +33,7 @@ func TestSolvedSetsLackNothing(t *testing.T) {
 	provides := []string{"initramfs-generator"}
 	worlds := [][]string{strings.Fields(bootList + " linux-lts !mkinitfs restic tailscale smartmontools python3 so:libz.so.1 cmd:rsync")}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 40 {
+	for range 25 {
 		var world []string
 		for range 1 + random.IntN(8) {
 			r := repos[random.IntN(len(repos))]
@@ -58,13 +58,16 @@ func TestSolvedSetsLackNothing(t *testing.T) {
 			if len(chain) == 0 || strings.Contains(strings.Join(chain, " "), "nothing asks") {
 				t.Errorf("%q: %s: %q", world, p.ID(), chain)
 			}
+			if i%9 > 0 {
+				continue
+			}
 			less := append(append([]*apk.Package{}, pkgs[:i]...), pkgs[i+1:]...)
 			if len(newNeeds(world, less, provides).lacking()) > 0 {
 				missed++
 			}
 		}
 	}
-	if solved < 20 || missed < 100 {
+	if solved < 12 || missed < 20 {
 		t.Errorf("%d worlds solved, %d packages missed: too few to tell anything", solved, missed)
 	}
 }

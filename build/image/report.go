@@ -32,11 +32,12 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 		return nil, err
 	}
 	var bytes, unpacked int64
-	files := map[string]int64{}
+	files, sizes := map[string]int64{}, map[string]int64{}
 	for e := range l.t.Walk() {
 		unpacked += perInode
 		if e.Mode.IsRegular() && e.Hard == "" {
 			files[e.Path] = e.Size
+			sizes[e.Source] += e.Size
 			bytes += e.Size
 			unpacked += pages(e.Size)
 		}
@@ -53,7 +54,7 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 		fmt.Fprintf(&t, "%-10s "+format+"\n", append([]any{word}, args...)...)
 	}
 	line("packages", "%d from %s", len(base.Packages), base.Text)
-	line("tree", "%s MB, %s files; largest: %s", mb(bytes), grouped(len(files)), most(base.Sizes, 5))
+	line("tree", "%s MB, %s files; largest: %s", mb(bytes), grouped(len(files)), most(sizes, 5))
 	line("folders", "%s", most(folderSizes(files), 5))
 	if m := base.Modules; m.Release != "" {
 		line("modules", "%s of %s for Linux %s, %s MB (policy: %s)", grouped(m.Kept), grouped(m.Total), m.Release, mb(m.Size), b.modulePolicy(m.Driven))
