@@ -247,7 +247,8 @@ stop_timeout = "1s"
 	})
 	t.Run("a fork bomb is stopped clean", func(t *testing.T) {
 		v.Must("svc start bomb")
-		v.untilUnit("bomb", "at its limit", func(r unit.Report) bool { return r.Processes >= 60 })
+		// Shells that cannot fork give up, so the limit is seen in the events.
+		v.Must("until grep -q 'max [1-9]' /sys/fs/cgroup/svc/bomb/pids.events; do usleep 10000; done")
 		if out, exit := v.Run("svc stop bomb"); exit != 0 {
 			t.Errorf("svc stop bomb: exit %d\n%s", exit, out)
 		}
