@@ -26,7 +26,7 @@ priv: ## real processes, mounts, cgroups and sockets in namespaces; root
 
 e2e: ## the machine under qemu
 	@tools/deps e2e
-	$(GO) test -tags e2e -p 1 -count 1 -timeout 40m -v ./e2e/...
+	$(GO) test -tags e2e -p 1 -count 1 -timeout 40m -v ./e2e/... ./build/debian
 
 bench: ## figures beside the peers, not pass or fail
 	@tools/deps e2e
