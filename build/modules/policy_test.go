@@ -120,3 +120,19 @@ func TestFirmware(t *testing.T) {
 		t.Errorf("%q, %v", firmwareNames(tr), err)
 	}
 }
+
+func FuzzParseHardware(f *testing.F) {
+	f.Add("# a\npci:v1d2 # b\nusb:#\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		aliases, wrong := ParseHardware(text)
+		again, none := ParseHardware(strings.Join(aliases, "\n"))
+		if !slices.Equal(aliases, again) || len(none) > 0 {
+			t.Fatalf("%q, then %q, %v", aliases, again, none)
+		}
+		for line := range wrong {
+			if line < 1 || line > strings.Count(text, "\n")+1 {
+				t.Fatalf("a mistake in line %d", line)
+			}
+		}
+	})
+}
