@@ -259,7 +259,7 @@ func (s *State) conclude(i int) {
 	}
 	fault, again := n.fault, n.again
 	n.pid, n.killAt, n.readyAt = 0, 0, 0
-	n.fault, n.again, n.stopping, n.dropped = "", false, false, false
+	n.fault, n.note, n.again, n.stopping, n.dropped = "", "", false, false, false
 	switch {
 	case !n.up || s.ending != 0:
 		n.up = false

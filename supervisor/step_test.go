@@ -250,6 +250,20 @@ func TestAbsentIsSkipped(t *testing.T) {
 	m.boot().run(time.Second).want("getty@ttyS9 skipped", "boot ready")
 }
 
+// What a unit said of itself does not outlive its run.
+func TestNoteEndsWithTheRun(t *testing.T) {
+	m := newSim(t, service("u")).boot().run(time.Second)
+	m.send(unit.Event{Op: unit.Noted, Unit: "u", Run: m.live["u"], Text: "listening on 22"})
+	if note := m.s.nodes[0].note; note != "listening on 22" {
+		t.Errorf("note %q", note)
+	}
+	m.send(unit.Event{Op: unit.AskStop, Unit: "u"})
+	m.run(time.Second).want("u inactive")
+	if note := m.s.nodes[0].note; note != "" {
+		t.Errorf("note %q of a unit that is stopped", note)
+	}
+}
+
 func TestStartTimeout(t *testing.T) {
 	m := newSim(t, service("u", byNotify))
 	m.act["u"] = conduct{notifyIn: -1}
