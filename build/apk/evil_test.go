@@ -15,6 +15,12 @@ import (
 // forge makes a package, well signed, whose data segment holds these headers.
 func forge(t testing.TB, headers ...tar.Header) []byte {
 	t.Helper()
+	return forgeData(t, forgeTar(t, headers...))
+}
+
+// forgeTar makes a segment of these headers, each with as many bytes as it says.
+func forgeTar(t testing.TB, headers ...tar.Header) []byte {
+	t.Helper()
 	data, err := segment(true, func(w *tar.Writer) error {
 		for _, h := range headers {
 			if h.Mode == 0 {
@@ -32,7 +38,7 @@ func forge(t testing.TB, headers ...tar.Header) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return forgeData(t, data)
+	return data
 }
 
 // forgeData makes a package around a data segment.
@@ -103,13 +109,34 @@ func TestEvilArchives(t *testing.T) {
 }
 
 func TestGzipBomb(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"one member":  bomb(t),
+		"many":        bytes.Repeat(bomb(t), 3),
+		"behind more": append(forgeTar(t, tar.Header{Typeflag: tar.TypeReg, Name: "a", Size: 1}), bomb(t)...),
+	} {
+		_, err := ReadArchive(forgeData(t, data), testKeys())
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "unpacks to more than") {
+			t.Errorf("%s: %d bytes that unpack to 80 MiB or more: %v", name, len(data), err)
+		}
+	}
+	// and in place of a signature or of the control segment
+	for _, data := range [][]byte{bomb(t), append(forgeTar(t, tar.Header{Typeflag: tar.TypeReg, Name: ".SIGN.RSA.x"}), bomb(t)...)} {
+		if _, err := ReadArchive(data, testKeys()); !errors.Is(err, ErrFormat) {
+			t.Errorf("%d bytes: %v", len(data), err)
+		}
+	}
+}
+
+// bomb is a gzip member that unpacks to more than freeRatio, at about 1:1000.
+func bomb(t testing.TB) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
-	for range 80 { // more than freeRatio, at 1:1000
+	for range 80 {
 		if _, err := z.Write(zeros); err != nil {
 			t.Fatal(err)
 		}
@@ -117,9 +144,104 @@ func TestGzipBomb(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = ReadArchive(forgeData(t, b.Bytes()), testKeys())
-	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "unpacks to more than") {
-		t.Errorf("%d bytes that unpack to 80 MiB: %v", b.Len(), err)
+	return b.Bytes()
+}
+
+// TestEvilControl: the control segment and the index are signed, but a key may
+// be in wrong hands.
+func TestEvilControl(t *testing.T) {
+	type entry struct {
+		name string
+		kind byte
+		text string
+	}
+	info := entry{".PKGINFO", tar.TypeReg, "pkgname = evil\npkgver = 1\n"}
+	for _, tc := range []struct {
+		name    string
+		entries []entry
+		says    string // empty: is fine
+	}{
+		{"plain", []entry{info}, ""},
+		{"script", []entry{info, {".post-install", tar.TypeReg, "exit"}}, ""},
+		{"nothing", nil, "no .PKGINFO"},
+		{"info twice", []entry{info, info}, "there twice"},
+		{"script twice", []entry{info, {".trigger", tar.TypeReg, "a"}, {".trigger", tar.TypeReg, "b"}}, "there twice"},
+		{"info is a link", []entry{{".PKGINFO", tar.TypeSymlink, ""}}, "not a file"},
+		{"script is a device", []entry{info, {".trigger", tar.TypeChar, ""}}, "not a file"},
+		{"no name", []entry{{".PKGINFO", tar.TypeReg, "pkgver = 1\n"}}, "pkgname and pkgver"},
+		{"size below zero", []entry{{".PKGINFO", tar.TypeReg, "pkgname = a\npkgver = 1\nsize = -1\n"}}, "no size"},
+		{"a dependency that is none", []entry{{".PKGINFO", tar.TypeReg, "pkgname = a\npkgver = 1\ndepend = <<\n"}}, "dependency"},
+		{"large", []entry{info, {".trigger", tar.TypeReg, strings.Repeat("x", maxControl)}}, "unpacks to more than"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			control, err := segment(false, func(w *tar.Writer) error {
+				for _, e := range tc.entries {
+					h := &tar.Header{Typeflag: e.kind, Name: e.name, Mode: 0o644, Size: int64(len(e.text)), Linkname: map[bool]string{true: "x"}[e.kind == tar.TypeSymlink]}
+					if err := w.WriteHeader(h); err != nil {
+						return err
+					}
+					if _, err := w.Write([]byte(e.text)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := writeSigned(&b, testTime, control, testKey(), testKeyName); err != nil {
+				t.Fatal(err)
+			}
+			_, err = ReadArchive(b.Bytes(), testKeys())
+			if tc.says == "" && err != nil || tc.says != "" && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tc.says)) {
+				t.Errorf("%v; want %q", err, tc.says)
+			}
+		})
+	}
+}
+
+func TestEvilIndex(t *testing.T) {
+	entry := "C:Q1mcpyM8ftLHlvmaMjdLoBo6zq/Fo=\nP:a\nV:1\n\n"
+	files := func(list ...string) []byte {
+		data, err := segment(true, func(w *tar.Writer) error {
+			for i := 0; i < len(list); i += 2 {
+				if err := writeFile(w, list[i], 0o644, testTime, []byte(list[i+1])); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	for _, tc := range []struct {
+		name string
+		body []byte
+		says string // empty: is fine
+	}{
+		{"plain", files("DESCRIPTION", "x", "APKINDEX", entry), ""},
+		{"without", files("DESCRIPTION", "x"), "no APKINDEX"},
+		{"twice", files("APKINDEX", entry, "APKINDEX", entry), "there twice"},
+		{"bomb", bomb(t), "more than an index may have"},
+		{"bomb behind it", append(files("APKINDEX", entry), bomb(t)...), "more than an index may have"},
+		{"something behind it", append(files("APKINDEX", entry), "junk"...), "gzip"},
+		{"a line without end", files("APKINDEX", "P:"+strings.Repeat("x", maxIndexLine+1)), "too long"},
+		{"a name with a slash", files("APKINDEX", strings.Replace(entry, "P:a", "P:../a", 1)), "slash"},
+		{"a package without checksum", files("APKINDEX", "P:a\nV:1\n\n"), "no checksum"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := writeSigned(&b, testTime, tc.body, testKey(), testKeyName); err != nil {
+				t.Fatal(err)
+			}
+			_, _, _, err := readIndex(b.Bytes(), testKeys())
+			if tc.says == "" && err != nil || tc.says != "" && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tc.says)) {
+				t.Errorf("%v; want %q", err, tc.says)
+			}
+		})
 	}
 }
 

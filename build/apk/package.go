@@ -11,8 +11,12 @@
 // checked as well. What does not match is refused and, in the cache, moved to
 // rejected/.
 //
-// The only bytes nobody vouches for are the time and system fields in the gzip
-// header of a signature segment; nothing reads them.
+// Nobody vouches for how a signature is wrapped: the gzip header around it has
+// fields, and its last byte bits, that nothing reads.
+//
+// What was verified is what is used: a file is read once, as a whole, and its
+// contents are unpacked from the very bytes that were checked, so a change on the
+// disk afterwards does not matter.
 //
 // # What it does not do
 //

@@ -3,6 +3,7 @@ package apk
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -222,6 +223,79 @@ func noLeftovers(t *testing.T, c *Cache) {
 		left, err := filepath.Glob(filepath.Join(c.dir, pattern))
 		if err != nil || len(left) > 0 {
 			t.Errorf("left behind: %q, %v", left, err)
+		}
+	}
+}
+
+// TestEveryByte changes each byte of a package and of an index, one at a time,
+// and cuts them at each length.
+func TestEveryByte(t *testing.T) {
+	root := makeRepo(t, small("one"))
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(root, "x86_64", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	p := openRepo(t, root, openCache(t), FetchOptions{}).Packages[0]
+	keys := testKeys()
+	// what was read, in full
+	for name, check := range map[string]func([]byte) (string, error){
+		p.File(): func(data []byte) (string, error) {
+			var s scratch
+			a, err := s.read(p, data, keys)
+			if err != nil {
+				return "", err
+			}
+			out := fmt.Sprint(a.Info, a.Checksum, a.Scripts)
+			for _, e := range a.Entries {
+				out += fmt.Sprintln(e.Path, e.Mode, e.User, e.Group, e.MTime, e.Link, e.Hard, content(t, e))
+			}
+			return out, nil
+		},
+		IndexName: func(data []byte) (string, error) {
+			pkgs, description, key, err := readIndex(data, keys)
+			out := fmt.Sprintln(description, key)
+			for _, p := range pkgs {
+				out += fmt.Sprintln(*p)
+			}
+			return out, err
+		},
+	} {
+		good := read(name)
+		want, err := check(good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, signed, err := (&scratch{}).readSignatures(good, maxIndexText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passed := 0
+		for i := range good {
+			for _, flip := range []byte{0x01, 0x80, 0xff} {
+				bad := bytes.Clone(good)
+				bad[i] ^= flip
+				have, err := check(bad)
+				switch {
+				case err != nil && !refused(err):
+					t.Errorf("%s: byte %d xor %#x: %v", name, i, flip, err)
+				case err == nil && i >= signed:
+					t.Errorf("%s: byte %d of %d xor %#x was taken", name, i, len(good), flip)
+				case err == nil && have != want:
+					t.Errorf("%s: byte %d xor %#x changed what was read", name, i, flip)
+				case err == nil:
+					passed++
+				}
+			}
+			if _, err := check(good[:i]); !refused(err) {
+				t.Errorf("%s: cut to %d of %d bytes: %v", name, i, len(good), err)
+			}
+		}
+		// the wrapping of a signature has some bits without a meaning
+		if passed > 30 {
+			t.Errorf("%s: %d changes were taken", name, passed)
 		}
 	}
 }
