@@ -33,7 +33,7 @@ func (p packing) compressor(w io.Writer) (io.WriteCloser, error) {
 		if p.hardest {
 			level = zstd.SpeedBestCompression
 		}
-		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithLowerEncoderMem(true))
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(level))
 	case "gzip":
 		level := gzip.DefaultCompression
 		if p.hardest {
