@@ -37,6 +37,19 @@ func TestHalt(t *testing.T) {
 	v.Expect(`(?i)system halted`, 0)
 }
 
+// TestRescueByCommandLine asks for the shell first; leaving it boots the machine.
+func TestRescueByCommandLine(t *testing.T) {
+	v := bootWith(t, nil, func(c *Config) { c.Cmdline += " hoopy.rescue nobody.knows=this" })
+	v.Expect(`rescue shell`, 0)
+	v.Expect(`[#$] `, 0)
+	if err := v.Send("echo in$((40+2)); exit\n"); err != nil {
+		t.Fatal(err)
+	}
+	v.Expect(`in42`, 0)
+	v.Expect(`(?m)boot +ready`, 0)
+	v.Must("svc status sshd")
+}
+
 // TestTruncatedImage cuts the image short: the kernel boots it all the same.
 func TestTruncatedImage(t *testing.T) {
 	kernel, initrd := Image(t)

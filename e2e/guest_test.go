@@ -167,6 +167,13 @@ manual = true
 pids_max = 64
 stop_timeout = "1s"
 `),
+		// Four of these nodes are always there, with no line behind them.
+		"etc/svc/getty@ttyS1.toml": file(`command = ["/sbin/getty", "-L", "115200", "ttyS1", "vt100"]
+tty = "ttyS1"
+`),
+		"etc/svc/getty@hvc0.toml": file(`command = ["/sbin/getty", "-L", "115200", "hvc0", "vt100"]
+tty = "hvc0"
+`),
 		"etc/svc/bad.toml": file("comand = [\"/bin/true\"]\n"),
 	}, func(c *Config) { c.Disks = append(c.Disks, qemu.Disk{Path: disk}) })
 	// The getty on the serial console, with its terminal, in any order.
@@ -176,6 +183,13 @@ stop_timeout = "1s"
 		v.untilState("pivot", unit.Ready)
 		if got := v.Must("svc logs pivot"); !strings.HasSuffix(got, "pivoted") {
 			t.Errorf("svc logs pivot: %q", got)
+		}
+	})
+	t.Run("a console that is not there is skipped", func(t *testing.T) {
+		for _, name := range []string{"getty@ttyS1", "getty@hvc0"} {
+			if r := v.unitStatus(name); r.State != unit.Skipped {
+				t.Errorf("%s is %s: %s", name, r.State, r.Why)
+			}
 		}
 	})
 	t.Run("status", func(t *testing.T) {
