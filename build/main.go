@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,14 +22,7 @@ import (
 	"hoopy/build/image"
 )
 
-// gcPercent holds the build to 64 MiB beyond the tree that it lays: most of what
-// it has lives to the end, so that collecting it more often finds little.
-const gcPercent = 75
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	cancel()

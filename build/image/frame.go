@@ -22,18 +22,27 @@ import (
 type packing struct {
 	kind    string // zstd, lz4, gzip, none
 	hardest bool
+	// zstd is used for one frame after another: each has 20 MB.
+	zstd *zstd.Encoder
 }
 
 // compressor wraps w. Its output depends on the input alone, not on the number
 // of processors.
-func (p packing) compressor(w io.Writer) (io.WriteCloser, error) {
+func (p *packing) compressor(w io.Writer) (io.WriteCloser, error) {
 	switch p.kind {
 	case "zstd":
 		level := zstd.SpeedDefault
 		if p.hardest {
 			level = zstd.SpeedBestCompression
 		}
-		return zstd.NewWriter(w, zstd.WithEncoderLevel(level))
+		if p.zstd == nil {
+			var err error
+			if p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(level)); err != nil {
+				return nil, err
+			}
+		}
+		p.zstd.Reset(w)
+		return p.zstd, nil
 	case "gzip":
 		level := gzip.DefaultCompression
 		if p.hardest {
@@ -114,7 +123,7 @@ func (l *layer) split(early []string) [frames][]*tree.Entry {
 // its own; four more zeros are the block size that tells the kernel to stop
 // (lib/decompress_unlz4.c). It notes the SHA-256 of each regular file in sums,
 // by path.
-func (p packing) writeFrame(w io.Writer, t *tree.Tree, entries []*tree.Entry, sums map[string]string) error {
+func (p *packing) writeFrame(w io.Writer, t *tree.Tree, entries []*tree.Entry, sums map[string]string) error {
 	out := &counter{w: w}
 	z, err := p.compressor(out)
 	if err != nil {

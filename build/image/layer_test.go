@@ -255,7 +255,7 @@ func TestFrames(t *testing.T) {
 	seen := map[string]int{}
 	for i, es := range entries {
 		var b bytes.Buffer
-		if err := (packing{kind: "zstd"}).writeFrame(&b, tr, es, sums); err != nil {
+		if err := (&packing{kind: "zstd"}).writeFrame(&b, tr, es, sums); err != nil {
 			t.Fatal(err)
 		}
 		if b.Len()%4 != 0 {
@@ -330,7 +330,7 @@ func TestFileTooLargeForTheFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, _ := tr.Get("big")
-	err := (packing{kind: "none"}).writeFrame(io.Discard, tr, []*tree.Entry{e}, map[string]string{})
+	err := (&packing{kind: "none"}).writeFrame(io.Discard, tr, []*tree.Entry{e}, map[string]string{})
 	if err == nil || !strings.Contains(err.Error(), "big (root/): 4294967296 bytes") {
 		t.Error(err)
 	}
@@ -340,7 +340,7 @@ func TestCompressionsArePaddedAndRepeatable(t *testing.T) {
 	tr := treeOf(t, "a", "b/c")
 	l := newLayer(tr, 1)
 	entries := l.split(nil)[framePackages]
-	for _, p := range []packing{{"zstd", false}, {"zstd", true}, {"lz4", false}, {"lz4", true}, {"gzip", false}, {"none", false}} {
+	for _, p := range []*packing{{kind: "zstd"}, {kind: "zstd", hardest: true}, {kind: "lz4"}, {kind: "lz4", hardest: true}, {kind: "gzip"}, {kind: "none"}} {
 		var one, two bytes.Buffer
 		for _, b := range []*bytes.Buffer{&one, &two} {
 			if err := p.writeFrame(b, tr, entries, map[string]string{}); err != nil {
@@ -348,10 +348,10 @@ func TestCompressionsArePaddedAndRepeatable(t *testing.T) {
 			}
 		}
 		if one.Len()%4 != 0 || !bytes.Equal(one.Bytes(), two.Bytes()) {
-			t.Errorf("%+v: %d bytes, again %d", p, one.Len(), two.Len())
+			t.Errorf("%s: %d bytes, again %d", p.kind, one.Len(), two.Len())
 		}
 	}
-	if _, err := (packing{kind: "rar"}).compressor(io.Discard); err == nil {
+	if _, err := (&packing{kind: "rar"}).compressor(io.Discard); err == nil {
 		t.Error("an unknown compression passed")
 	}
 }

@@ -33,7 +33,7 @@ func (b *builder) pack(ctx context.Context, base *base, l *layer) (*Result, erro
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	how := packing{b.config.Compression, b.Release}
+	how := &packing{kind: b.config.Compression, hardest: b.Release}
 	entries := l.split(base.Early)
 	sums := map[string]string{}
 	if err := b.initramfs(ctx, filepath.Join(dir, "initramfs"), how, base, l, entries, sums); err != nil {
@@ -58,7 +58,7 @@ func (b *builder) pack(ctx context.Context, base *base, l *layer) (*Result, erro
 }
 
 // initramfs writes the frames.
-func (b *builder) initramfs(ctx context.Context, file string, how packing, base *base, l *layer, entries [frames][]*tree.Entry, sums map[string]string) (err error) {
+func (b *builder) initramfs(ctx context.Context, file string, how *packing, base *base, l *layer, entries [frames][]*tree.Entry, sums map[string]string) (err error) {
 	kept, err := b.keptFrames(ctx, how, base, l, entries, sums)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (b *builder) secret(l *layer) bool {
 
 // keptFrames gives a file with the frames that the packages fill, from the
 // cache if they were packed before with the same holes.
-func (b *builder) keptFrames(ctx context.Context, how packing, base *base, l *layer, entries [frames][]*tree.Entry, sums map[string]string) (string, error) {
+func (b *builder) keptFrames(ctx context.Context, how *packing, base *base, l *layer, entries [frames][]*tree.Entry, sums map[string]string) (string, error) {
 	slices.Sort(l.holes)
 	key, _ := json.Marshal([]any{how.kind, how.hardest, l.holes}) // plain data: cannot fail
 	h := sha256.Sum256(key)

@@ -25,7 +25,7 @@ func packed(t testing.TB) []byte {
 	var out bytes.Buffer
 	for _, kind := range []string{"none", "zstd", "lz4", "gzip", "lz4", "none"} {
 		l := newLayer(tr, 1)
-		if err := (packing{kind: kind}).writeFrame(&out, tr, l.split(nil)[framePackages], map[string]string{}); err != nil {
+		if err := (&packing{kind: kind}).writeFrame(&out, tr, l.split(nil)[framePackages], map[string]string{}); err != nil {
 			t.Fatal(err)
 		}
 	}
