@@ -112,12 +112,12 @@ func (s *State) reached(i int) bool {
 // booted says whether every boot unit is ready, failed or skipped, or held
 // back by one that is. Units after boot do not count. It first looks at the
 // one that said no the last time, so that a boot of n units does not cost n².
-func (s *State) booted(boot int) bool {
-	if s.laggard < len(s.nodes) && s.pending(s.laggard, boot) {
+func (s *State) booted() bool {
+	if s.laggard < len(s.nodes) && s.pending(s.laggard) {
 		return false
 	}
 	for i := range s.nodes {
-		if s.pending(i, boot) {
+		if s.pending(i) {
 			s.laggard = i
 			return false
 		}
@@ -125,18 +125,9 @@ func (s *State) booted(boot int) bool {
 	return true
 }
 
-func (s *State) pending(i, boot int) bool {
-	return s.nodes[i].Kind != unit.Milestone && s.underWay(i) && !s.after(i, boot)
-}
-
-// after says whether i comes after the node of, directly or not.
-func (s *State) after(i, of int) bool {
-	for _, e := range s.nodes[i].out {
-		if e.To == of || s.after(e.To, of) {
-			return true
-		}
-	}
-	return false
+func (s *State) pending(i int) bool {
+	n := &s.nodes[i]
+	return n.Kind != unit.Milestone && !n.late && s.underWay(i)
 }
 
 // end begins the end of the machine. Asked again, it ends at once what is

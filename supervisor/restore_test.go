@@ -23,6 +23,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		a, b := again.nodes[i], m.s.nodes[i]
 		a.gen, b.gen, a.set, b.set, a.listed, b.listed = [unit.Timers]uint32{}, [unit.Timers]uint32{}, [unit.Timers]bool{}, [unit.Timers]bool{}, false, false
 		a.known = b.known
+		a.under, a.underAt, a.walked, b.under, b.underAt, b.walked = false, 0, 0, false, 0, 0
 		a.Unit, b.Unit = nil, nil // each made from the same list
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("node %d came back as\n%+v, want\n%+v", i, a, b)

@@ -17,7 +17,7 @@ func (s *State) settle() {
 			s.onWayIn = true
 			s.do(unit.Action{Op: unit.SetTimer, Timer: unit.WayTimer, At: s.now.Add(firstLogin)})
 		}
-		if i, ok := s.byName[unit.Boot]; ok && s.nodes[i].state == unit.Waiting && s.booted(i) {
+		if i, ok := s.byName[unit.Boot]; ok && s.nodes[i].state == unit.Waiting && s.booted() {
 			s.reach(i)
 			continue
 		}
@@ -95,8 +95,18 @@ func (s *State) holds(n *node, e unit.Edge) bool {
 
 // underWay says whether the node is still to have its chance: it is up, and
 // neither ready nor known to have failed or to be held back by a failure.
+//
+// It asks the same of what the node needs, so what was found out since the last
+// change is kept: along edges there are far more ways than nodes.
 func (s *State) underWay(i int) bool {
 	n := &s.nodes[i]
+	if n.underAt != s.stamp {
+		n.under, n.underAt = s.findUnderWay(n), s.stamp
+	}
+	return n.under
+}
+
+func (s *State) findUnderWay(n *node) bool {
 	if !n.up {
 		return false
 	}
@@ -190,7 +200,10 @@ func (s *State) maybeStop(i int) {
 		}
 	}
 	if why == "" {
-		n.stopping = false
+		if n.stopping {
+			n.stopping = false
+			s.touchBoth(i)
+		}
 		return
 	}
 	if !n.stopping {

@@ -67,7 +67,7 @@ func (s *State) load(b []byte) error {
 		}
 		if i, ok := t.byName[name]; ok {
 			was := &t.nodes[i]
-			n.Unit, n.out, n.in, n.broken = was.Unit, was.out, was.in, was.broken
+			n.Unit, n.out, n.in, n.broken, n.late = was.Unit, was.out, was.in, was.broken, was.late
 			n.known = true
 			t.nodes[i] = n
 		}

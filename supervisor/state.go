@@ -24,6 +24,8 @@ type State struct {
 	now     unit.Time
 	actions []unit.Action
 	queue   []int  // nodes to look at again; see settle
+	stamp   uint64 // of the last change: what was found out before is out of date
+	walk    uint64 // of the last walk along edges, for node.walked
 	way     []bool // nodes that are on the way in; nil: it is open, see headStart
 	onWayIn bool   // essential units are ready; a moment more, and the way opens
 	laggard int    // a node that kept the boot milestone waiting, see booted
@@ -59,6 +61,11 @@ type node struct {
 	listed   bool   // in State.queue
 	broken   string // why it can never start; empty: it can
 	known    bool   // an earlier epoch decided about it already
+	late     bool   // it comes after the milestone boot
+
+	under   bool   // see underWay, as found out at
+	underAt uint64 // this stamp
+	walked  uint64
 
 	why  string // of the current state
 	note string // the unit's own word
@@ -85,7 +92,28 @@ func NewState(g *unit.Graph, epoch uint32, safe bool) *State {
 	}
 	s.passLinks(unit.Network)
 	s.passLinks(unit.Online)
+	if boot, ok := s.byName[unit.Boot]; ok {
+		s.up(boot, func(n *node) bool { n.late = true; return true })
+	}
 	return s
+}
+
+// up calls visit for each node that has an edge to i, directly or not, once. A
+// visit that returns false ends the walk on that path.
+func (s *State) up(i int, visit func(*node) bool) {
+	s.walk++
+	var from func(i int)
+	from = func(i int) {
+		for _, e := range s.nodes[i].in {
+			if v := &s.nodes[e.To]; v.walked != s.walk {
+				v.walked = s.walk
+				if visit(v) {
+					from(e.To)
+				}
+			}
+		}
+	}
+	from(i)
 }
 
 // passLinks puts a milestone after every link: what it stands for changes with
@@ -146,15 +174,10 @@ func (s *State) become(i int, to unit.State, why string) {
 // touchWaiting looks again at all that waits for the node, directly or not:
 // what it becomes may decide whether those in between still have a chance.
 func (s *State) touchWaiting(i int) {
-	for _, e := range s.nodes[i].in {
-		v := &s.nodes[e.To]
-		if !v.listed {
-			s.touch(e.To)
-			if v.state == unit.Waiting {
-				s.touchWaiting(e.To)
-			}
-		}
-	}
+	s.up(i, func(v *node) bool {
+		s.touch(s.byName[v.Name])
+		return v.state == unit.Waiting
+	})
 }
 
 // rearm sets the timers that belong to the node's state. Every time is counted
@@ -218,6 +241,7 @@ func (s *State) cancel(i int, ts ...unit.Timer) {
 
 // touch has settle look at the node.
 func (s *State) touch(i int) {
+	s.stamp++
 	if !s.nodes[i].listed {
 		s.nodes[i].listed = true
 		s.queue = append(s.queue, i)

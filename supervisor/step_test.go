@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -248,6 +249,32 @@ func TestAbsentIsSkipped(t *testing.T) {
 	m := newSim(t, service("getty@ttyS9"), milestone("boot"))
 	m.act["getty@ttyS9"] = conduct{absent: "no console ttyS9"}
 	m.boot().run(time.Second).want("getty@ttyS9 skipped", "boot ready")
+}
+
+// There are 2^40 ways from the last layer to the first, which fails.
+func TestManyWays(t *testing.T) {
+	units := []*unit.Unit{task("first"), milestone("boot"), service("wanting"), service("after-boot", after("boot"))}
+	prev := []string{"first"}
+	for i := range 40 {
+		var layer []string
+		for _, side := range []string{"a", "b"} {
+			name := fmt.Sprintf("%s%02d", side, i)
+			units = append(units, service(name, needs(prev...)))
+			layer = append(layer, name)
+		}
+		prev = layer
+	}
+	units[2].Wants = prev
+	m := newSim(t, units...)
+	m.act["first"] = conduct{exitAfter: time.Second, exitStatus: exit1}
+	m.boot().run(500*time.Millisecond).want("wanting waiting", "boot waiting", "a39 waiting")
+	m.run(time.Second).want("first failed", "a39 waiting", "wanting ready", "boot ready", "after-boot ready")
+	m.act["first"] = conduct{}
+	m.send(unit.Event{Op: unit.AskStart, Unit: "first"})
+	m.run(time.Second).want("a39 ready", "b39 ready")
+	m.reset().send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff})
+	m.run(time.Second)
+	m.order("a39: inactive", "a20: inactive", "a00: inactive")
 }
 
 // What a unit said of itself does not outlive its run.
