@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
 	"hoopy/build/modules"
 	"hoopy/unit/schema"
 )
@@ -18,30 +16,20 @@ import (
 var Keys = keys([]string{"NAME"}, []string{"NAME"})
 
 // free are the names that a text gives its users and groups: a table of tables
-// with free names is a table whose keys the text decides. What is no TOML has
-// none, and gets its mistake from the schema.
+// with free names is a table whose keys the text decides. To a schema that
+// knows none of them, each is an unknown key.
 func free(text string) (users, groups []string) {
-	if _, err := schema.Parse("", text, nil); tooDeep(err) {
-		return nil, nil
+	_, err := schema.Parse("", text, []schema.Key{{Name: "users", Type: schema.Table}, {Name: "groups", Type: schema.Table}})
+	for _, m := range schema.Mistakes(err) {
+		if name, ok := strings.CutPrefix(m.Key, "users."); ok {
+			users = append(users, name)
+		} else if name, ok := strings.CutPrefix(m.Key, "groups."); ok {
+			groups = append(groups, name)
+		}
 	}
-	defer func() { _ = recover() }() // the parser's; the schema tells it as a mistake
-	var tables struct{ Users, Groups any }
-	if _, err := toml.Decode(text, &tables); err != nil {
-		return nil, nil
-	}
-	return namesOf(tables.Users), namesOf(tables.Groups)
-}
-
-// tooDeep keeps text away from the decoder that schema refuses to walk.
-func tooDeep(err error) bool {
-	return slices.ContainsFunc(schema.Mistakes(err), func(m *schema.Mistake) bool {
-		return strings.HasPrefix(m.Text, "nested more than")
-	})
-}
-
-func namesOf(v any) []string {
-	m, _ := v.(map[string]any)
-	return slices.Sorted(maps.Keys(m))
+	slices.Sort(users)
+	slices.Sort(groups)
+	return slices.Compact(users), slices.Compact(groups)
 }
 
 func keys(users, groups []string) []schema.Key {

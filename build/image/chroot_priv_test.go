@@ -116,3 +116,35 @@ func TestSetupThatFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a shell does in a chroot today and tomorrow makes the same image.
+func TestChrootBuildIsReproducible(t *testing.T) {
+	o := realImage(t)
+	for file, text := range map[string]string{
+		"setup.sh":   chrootScript,
+		"image.toml": "setup = \"chroot\"\n" + read(t, filepath.Join(o.Dir, "image.toml")),
+	} {
+		write(t, filepath.Join(o.Dir, file), text)
+	}
+	var sums []string
+	for range 2 {
+		coldly(t, o)
+		sum, err := fileSum(filepath.Join(o.Out, "initramfs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, sum)
+	}
+	if sums[0] != sums[1] {
+		t.Error("two builds differ")
+	}
+	manifest := read(t, filepath.Join(o.Out, "manifest"))
+	for _, want := range []string{"\netc/hello\t100600\t2000:0\t", "\netc/hard\t100600\t2000:0\t", "\nsrv/a/b\t040755\t0:0\t"} {
+		if !strings.Contains(manifest, want) {
+			t.Errorf("manifest has no %q", want)
+		}
+	}
+	if !strings.Contains(read(t, filepath.Join(o.Out, "packages.lock")), "\nuser ann 2000\n") {
+		t.Error("the lock does not keep the number of ann")
+	}
+}
