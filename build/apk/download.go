@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -137,6 +138,9 @@ func (r *Repo) ask(ctx context.Context, url string, w wanted, p *partial) (answe
 		}
 		if ctx.Err() != nil {
 			return answered, err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return answered, err // a folder: asking again is of no use
 		}
 		if final(err) {
 			return true, err

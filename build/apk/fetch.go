@@ -139,7 +139,10 @@ func (c *Cache) Download(ctx context.Context, pkgs []*Package, o DownloadOptions
 	m := meter{tell: o.Progress}
 	var missing []*Package
 	for _, p := range pkgs {
-		if p.Repo != nil && !c.Cached(p) {
+		if p.Repo == nil || c.Cached(p) {
+			continue
+		}
+		if _, local := folder(p.Repo.Location); !local {
 			missing = append(missing, p)
 			m.p.OfPackages++
 			m.p.OfBytes += p.Size

@@ -178,6 +178,18 @@ func TestFolderAsMirror(t *testing.T) {
 	if !strings.Contains(n.String(), "answered 404") {
 		t.Errorf("notes: %q", n.String())
 	}
+	// one that is not plugged in is passed over
+	s := httptest.NewServer(http.FileServer(http.Dir(root)))
+	defer s.Close()
+	c = openCache(t)
+	r = openRepo(t, gone.URL, c, FetchOptions{Attempts: 9, Pause: time.Hour, Mirrors: []string{"file:///no/such/stick", s.URL}})
+	if _, err := c.Fetch(t.Context(), r.Packages[0]); err != nil {
+		t.Error(err)
+	}
+	// a repository in a folder is never downloaded
+	if err := c.Download(t.Context(), openRepo(t, root, c, FetchOptions{}).Packages, DownloadOptions{Progress: func(Progress) { t.Error("progress") }}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestDownload(t *testing.T) {

@@ -100,7 +100,7 @@ func Install(ctx context.Context, t *tree.Tree, pkgs []*apk.Package, cache *apk.
 	in := &installer{
 		t: t, o: o, report: report,
 		owner: map[string]*laid{},
-		dirs:  map[string]bool{},
+		dirs:  map[string]bool{}, laidIn: map[string]bool{},
 	}
 	for a, err := range fetchAll(ctx, cache, pkgs) {
 		if err != nil {
@@ -131,6 +131,7 @@ type installer struct {
 	pkgs   []*laid
 	owner  map[string]*laid // of every path but directories, as resolved
 	dirs   map[string]bool  // directories that packages made
+	laidIn map[string]bool  // directories, as packages name them, that something was laid in
 	ids    idTable
 }
 
@@ -147,6 +148,11 @@ func (in *installer) add(ctx context.Context, a *apk.Archive) error {
 	moved := map[string]string{}
 	for _, e := range a.Entries {
 		in.noteXattrs(l, e)
+		if dir := e.Path; e.Mode.IsDir() {
+			in.laidIn[dir] = true
+		} else {
+			in.laidIn[path.Dir(dir)] = true
+		}
 		if err := in.lay(l, e, moved); err != nil {
 			return err
 		}
@@ -307,9 +313,9 @@ func replaces(l, other *laid) int {
 // triggers runs the .trigger of every package whose patterns match a directory
 // that a package laid something in.
 func (in *installer) triggers(ctx context.Context) error {
-	dirs := make([]string, 0, len(in.dirs))
-	for d := range in.dirs {
-		dirs = append(dirs, "/"+d)
+	dirs := make([]string, 0, len(in.laidIn))
+	for d := range in.laidIn {
+		dirs = append(dirs, path.Join("/", d))
 	}
 	slices.Sort(dirs)
 	for _, l := range in.pkgs {

@@ -209,9 +209,80 @@ func sameTree(t *testing.T, root *oracle.Root, name string, world []string) {
 	t.Logf("%d entries equal to apk's", len(want))
 }
 
-// TestConflictsAsApk: who may overwrite whose file.
-func TestConflictsAsApk(t *testing.T) {
+// TestScriptsAsApk: which scripts run when, with which arguments, and what they
+// find. Everything that they say ends in /out.
+func TestScriptsAsApk(t *testing.T) {
 	root := oracle.New(t)
+	root.Share(filepath.Join(oracle.Data(t), "v3.19/main"), "main")
+	trust(t, root)
+	say := func(a *apk.Archive, names ...string) *apk.Archive {
+		for _, n := range names {
+			with(a, n, "echo "+a.Info.Name+" "+n+" \"$@\" >> /out; [ -e /opt/"+a.Info.Name+" ] && echo there >> /out; exit 0\n")
+		}
+		return a
+	}
+	a := say(pack("a", dir("opt"), file("opt/a", "x", 0o644)), "pre-install", "post-install", "trigger", "post-upgrade", "pre-deinstall")
+	a.Info.Triggers = []string{"/opt", "/opt/*", "/made", "/usr/bin", "/none"}
+	b := say(pack("b", dir("opt"), dir("opt/b"), file("opt/b/c", "x", 0o644)), "post-install", "trigger")
+	b.Info.Triggers = []string{"/opt/b", "/opt/*/deep"}
+	// a directory that a script made, and one deeper
+	c := with(pack("c", dir("made"), file("made/f", "x", 0o644), dir("opt"), dir("opt/b"), dir("opt/b/deep"), file("opt/b/deep/f", "x", 0o644)), "pre-install", "mkdir /made\n")
+	d := say(pack("d", dir("usr"), dir("usr/bin"), file("usr/bin/d", "x", 0o755)), "trigger")
+	d.Info.Triggers = []string{"/srv"}
+	made := []*apk.Archive{a, b, c, d}
+	for _, m := range made {
+		needs, err := apk.ParseDeps("alpine-baselayout busybox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Info.Depends = needs
+	}
+	location := repository(t, made...)
+	root.Share(location, "made")
+	world := []string{"alpine-baselayout", "busybox", "a", "b", "c", "d"}
+	if out, err := root.Add("/scripts", []string{"/main", "/made"}, world); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want, err := os.ReadFile(filepath.Join(root.Dir, "scripts/out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, cache := bootRepo(t)
+	keys := apk.NewKeys()
+	keys.Add("test.rsa.pub", &key().PublicKey)
+	ours, err := apk.OpenRepo(t.Context(), location, "x86_64", keys, cache, apk.FetchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkgs, err := apk.Solve(world, []*apk.Repo{r, ours}, apk.SolveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tree.New()
+	if err := Install(t.Context(), tr, pkgs, cache, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	// apk gives a trigger its directories in the order of its hash table
+	words := func(text string) []string {
+		var out []string
+		for l := range strings.Lines(text) {
+			f := strings.Fields(l)
+			slices.Sort(f[min(2, len(f)):])
+			out = append(out, strings.Join(f, " "))
+		}
+		return out
+	}
+	if len(words(string(want))) < 8 {
+		t.Errorf("apk's scripts said only %q", want)
+	}
+	if diff := cmp.Diff(words(string(want)), words(read(t, tr, "out"))); diff != "" {
+		t.Errorf("(-apk +ours):\n%s", diff)
+	}
+}
+
+// trust gives the real apk the key of the test's own packages.
+func trust(t *testing.T, root *oracle.Root) {
+	t.Helper()
 	pub, err := apk.PublicPEM(&key().PublicKey)
 	if err != nil {
 		t.Fatal(err)
@@ -219,6 +290,12 @@ func TestConflictsAsApk(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root.Dir, "etc/apk/keys/test.rsa.pub"), pub, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestConflictsAsApk: who may overwrite whose file.
+func TestConflictsAsApk(t *testing.T) {
+	root := oracle.New(t)
+	trust(t, root)
 	for i, tc := range conflicts() {
 		t.Run(tc.name, func(t *testing.T) {
 			at := fmt.Sprintf("conflict%d", i)
