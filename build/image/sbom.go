@@ -84,6 +84,7 @@ type spdxPackage struct {
 	Home     string         `json:"homepage,omitempty"`
 	Source   string         `json:"sourceInfo,omitempty"`
 	Declared string         `json:"licenseDeclared"`
+	Called   string         `json:"licenseComments,omitempty"`
 	Decided  string         `json:"licenseConcluded"`
 	Right    string         `json:"copyrightText"`
 	Comment  string         `json:"comment,omitempty"`
@@ -110,9 +111,10 @@ func (d *spdx) add(p spdxPackage) {
 const unsaid = "NOASSERTION"
 
 func ofAPK(p *apk.Package, s *sources) spdxPackage {
+	declared, comment := license(p.License)
 	out := spdxPackage{
 		ID: "SPDXRef-apk-" + idOf(p.Name), Name: p.Name, Version: p.Version, Supplier: unsaid, Download: unsaid,
-		Home: p.URL, Declared: license(p.License), Decided: unsaid, Right: unsaid, Comment: p.Description,
+		Home: p.URL, Declared: declared, Called: comment, Decided: unsaid, Right: unsaid, Comment: p.Description,
 		Source: fmt.Sprintf("control segment %s, repository %s, origin %s, commit %s", p.Checksum, s.names[p.Repo], p.Origin, p.Commit),
 	}
 	vendor := "hoopy"
@@ -164,10 +166,13 @@ func idOf(name string) string {
 	return notID.ReplaceAllStringFunc(name, func(s string) string { return fmt.Sprintf("-%x-", s) })
 }
 
-// license is what the index says, where it is an SPDX expression.
-func license(text string) string {
-	if expression.MatchString(strings.NewReplacer("(", "", ")", "").Replace(text)) {
-		return text
+// license is what the index says, where it is an SPDX expression; otherwise
+// comment says what the package calls it.
+func license(text string) (expr, comment string) {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" ()", r) })
+	own := slices.ContainsFunc(words, func(w string) bool { return w == "custom" || w == "public-domain" })
+	if !own && expression.MatchString(strings.NewReplacer("(", "", ")", "").Replace(text)) {
+		return text, ""
 	}
-	return unsaid
+	return unsaid, fmt.Sprintf("the package says %q", text)
 }
