@@ -26,6 +26,12 @@ type SolveOptions struct {
 // the fewest doubts is decided and propagation goes on. Nothing is ever taken
 // back, so a world that would need that is refused, as apk does. Packages with
 // install_if come in when all of its names are chosen, whoever asked for them.
+// A virtual name, which packages provide without a version, chooses none of them
+// by itself unless one has a provider_priority: somebody has to name it.
+//
+// A pinned word ("zfs@edge", "zfs@edge>2") may be met from the repositories with
+// that tag, and so may what it brings in; from a tagged repository nothing else
+// comes.
 //
 // A world that cannot be had is a *UnsatisfiableError.
 func Solve(world []string, repos []*Repo, o SolveOptions) ([]*Package, error) {

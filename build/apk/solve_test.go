@@ -63,6 +63,12 @@ func TestSolve(t *testing.T) {
 		{name: "install_if, chain", world: "a", main: "a 1\nb 1 i:a D:d\nc 1 i:b,d\nd 1", want: "a-1 d-1 c-1 b-1"},
 		{name: "install_if, version", world: "a", main: "a 1\nb 1 i:a=1\nc 1 i:a=2", want: "a-1 b-1"},
 		{name: "install_if, other's virtual", world: "a e", main: "a 1\ne 1 p:udev=1\ns 1 i:a,udev", want: "a-1 e-1 s-1"},
+		// probed with apk 2.14.4: who is there because of the very name that was
+		// asked for is not thought of, unless something else leads to it
+		{name: "install_if, the name asked for", world: "s", main: "a 1 p:s=1\nx 1 i:s", want: "a-1"},
+		{name: "install_if, another name of it", world: "s", main: "a 1 p:s=1,u=1\ny 1 i:u", want: "a-1 y-1"},
+		{name: "install_if, the package asked for", world: "a", main: "a 1 p:s=1\nx 1 i:s", want: "a-1 x-1"},
+		{name: "pin and version", world: "a@edge<3", main: "a 1", edge: "a 2\na 3", want: "a-2"},
 		{name: "install_if, refused", world: "a !b", main: "a 1\nb 1 i:a", want: "a-1"},
 		{name: "conflict makes the other provider", world: "a !b", main: "a 1 D:v\nb 1 p:v=2\nc 1 p:v=1", want: "c-1 a-1"},
 		{name: "conflict", world: "a b", main: "a 1 D:!b\nb 1", fails: "b"},

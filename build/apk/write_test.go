@@ -120,4 +120,15 @@ func TestADB(t *testing.T) {
 			t.Errorf("index %q: %v", head, err)
 		}
 	}
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "x86_64"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "x86_64", IndexName), []byte("ADB.schm"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenRepo(t.Context(), root, "x86_64", testKeys(), openCache(t), FetchOptions{})
+	if want := "repository " + root + ": index: is in the format of apk v3 (ADB); only v2 is read"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
 }

@@ -22,6 +22,8 @@
 //     var/cache/apk, no etc/apk/world and etc/apk/arch, no keys but those that
 //     packages bring; proc with the mode that its package says (apk makes it
 //     first, 0555; it is a mount point);
+//   - a directory that a package forgot to name is made, where apk refuses the
+//     file ("no dirent in archive");
 //   - no device nodes under dev, which the build lays itself;
 //   - no backups etc/passwd-, etc/group-, etc/shadow-;
 //   - in etc/shadow the day of the last change stays empty, as in Alpine's own
