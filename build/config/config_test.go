@@ -75,7 +75,7 @@ func TestMistakes(t *testing.T) {
 		"list":       {`["main", "community"]`, `"main"`, []string{`image.toml:7: repositories = "main" is no list`}},
 		"mirror":     {`https://`, `gopher://`, []string{`image.toml:5: mirrors: "gopher://`}},
 		"modules":    {`["virtio_*", "ext4"]`, `"none"`, []string{`image.toml:8: modules = "none"`}},
-		"set":        {`virtio_*`, `@ethrnet`, []string{`image.toml:8: modules: "@ethrnet" is no set; there are @base, @disks, @ethernet, @filesystems, @pc, @vm; did you mean "ethernet"?`}},
+		"set":        {`virtio_*`, `@ethrnet`, []string{`image.toml:8: modules: "@ethrnet" is no set; there are @base, @disks, @ethernet, @filesystems, @firewall, @pc, @vm; did you mean "ethernet"?`}},
 		"pattern":    {`virtio_*`, `/virtio`, []string{`image.toml:8: modules: "/virtio" is neither`}},
 		"id":         {`uid = 100 `, `uid = -1 `, []string{`image.toml:12: users.chrony.uid = -1 is out of range`}},
 		"old form":   {`{ uid = 100 }`, `"100"`, []string{`image.toml:12: users.chrony = "100" is no table`}},
