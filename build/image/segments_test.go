@@ -85,3 +85,32 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
+
+// A file whose names fall into two segments stands in both, whole: the kernel
+// forgets inode numbers at each end of an archive.
+func TestHardLinksStayInTheirSegment(t *testing.T) {
+	for _, early := range []string{"bin/busybox", "bin/other"} {
+		tr := treeOf(t, "bin/busybox", "bin/other = bin/busybox", "bin/third = bin/busybox")
+		l := newLayer(tr, 1)
+		var out bytes.Buffer
+		entries := l.split([]string{early})
+		for _, frame := range []int{frameEarly, framePackages} {
+			if err := (&packing{kind: "none"}).writeFrame(&out, tr, entries[frame], map[string]string{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := inspect(bytes.NewReader(out.Bytes()), int64(out.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, links := range map[string]uint32{"bin/busybox": 2, "bin/other": 2, "bin/third": 2} {
+			if name == early {
+				links = 1
+			}
+			it := c.Entries[name]
+			if it.Nlink != links || it.Sum != hexSum([]byte("content of bin/busybox")) {
+				t.Errorf("%s early: %s has %d names, sum %s", early, name, it.Nlink, it.Sum)
+			}
+		}
+	}
+}
