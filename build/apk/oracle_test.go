@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hoopy/build/apk/oracle"
@@ -263,6 +264,9 @@ func TestApkReadsOurs(t *testing.T) {
 	root := oracle.New(t)
 	a := small("one")
 	a.Info.Provides = deps(t, "cmd:one=1.0-r0")
+	// cap_net_raw=ep, as setcap(8) stores it
+	const capability = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	a.Entries[1].Xattrs = map[string]string{"security.capability": capability}
 	b := small("two")
 	b.Info.Depends = deps(t, "one>=1.0 cmd:one")
 	location := makeRepo(t, a, b)
@@ -284,6 +288,11 @@ func TestApkReadsOurs(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root.Dir, "target/usr/one"))
 	if err != nil || string(data) != "content of one\n" {
 		t.Errorf("%q, %v", data, err)
+	}
+	buf := make([]byte, 100)
+	n, err := syscall.Getxattr(filepath.Join(root.Dir, "target/usr/one"), "security.capability", buf)
+	if err != nil || string(buf[:max(0, n)]) != capability {
+		t.Errorf("file capability %q, %v", buf[:max(0, n)], err)
 	}
 }
 
