@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -124,20 +125,8 @@ func (b *builder) offline(ctx context.Context, keys *apk.Keys) bool {
 // openAlpine opens Alpine's repositories on the mirrors that answered; with
 // none, from the cache.
 func (b *builder) openAlpine(ctx context.Context, s *sources, keys *apk.Keys, mirrors []string) error {
-	o := apk.FetchOptions{Note: b.Note}
-	if o.Offline = len(mirrors) == 0; o.Offline {
-		mirrors, o.Note = b.config.Mirrors, nil
-	}
 	for _, repository := range b.config.Repositories {
-		o.Mirrors = nil
-		first := repository.Address
-		if first == "" {
-			first = b.place(mirrors[0], repository)
-			for _, m := range mirrors[1:] {
-				o.Mirrors = append(o.Mirrors, b.place(m, repository))
-			}
-		}
-		r, err := apk.OpenRepo(ctx, first, b.config.Arch, keys, b.cache, o)
+		r, err := b.openRepository(ctx, repository, keys, mirrors)
 		if err != nil {
 			return err
 		}
@@ -147,4 +136,35 @@ func (b *builder) openAlpine(ctx context.Context, s *sources, keys *apk.Keys, mi
 	}
 	s.describe(b.alpineText())
 	return nil
+}
+
+func (b *builder) openRepository(ctx context.Context, repository config.Repository, keys *apk.Keys, mirrors []string) (*apk.Repo, error) {
+	o := apk.FetchOptions{Note: b.Note}
+	var places []string
+	if repository.Address != "" {
+		places = []string{repository.Address}
+	} else {
+		for _, m := range mirrors {
+			places = append(places, b.place(m, repository))
+		}
+	}
+	if len(mirrors) > 0 {
+		o.Mirrors = places[1:]
+		return apk.OpenRepo(ctx, places[0], b.config.Arch, keys, b.cache, o)
+	}
+	o.Offline, o.Note = true, nil
+	if repository.Address == "" {
+		for _, m := range b.config.Mirrors { // the cache knows an index by where it came from
+			places = append(places, b.place(m, repository))
+		}
+	}
+	var errs []error
+	for _, place := range places {
+		r, err := apk.OpenRepo(ctx, place, b.config.Arch, keys, b.cache, o)
+		if err == nil {
+			return r, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
 }

@@ -200,6 +200,22 @@ func TestOfflineFromTheCache(t *testing.T) {
 	}
 }
 
+// It does not matter which mirror the cached index came from.
+func TestOfflineFromTheSecondMirror(t *testing.T) {
+	o, _ := smallest(t)
+	server := alpine(t, o)
+	file := filepath.Join(o.Dir, "image.toml")
+	write(t, file, strings.Replace(read(t, file), `mirrors = ["`, `mirrors = ["http://127.0.0.1:1/dead", "`, 1))
+	first := build(t, o)
+	server.Close()
+	if err := os.RemoveAll(filepath.Join(o.Cache, "base")); err != nil {
+		t.Fatal(err)
+	}
+	if again := build(t, o); first.ID != again.ID {
+		t.Errorf("%s, then %s", first.ID, again.ID)
+	}
+}
+
 func TestLoginKeysStayInOut(t *testing.T) {
 	o, _ := smallest(t)
 	alpine(t, o)
