@@ -69,8 +69,8 @@ func Run(cfg Config) {
 	k := &keeper{
 		cfg: cfg, wake: w, signals: signals,
 		log:     kmsg.Open(cfg.Log),
-		rows:    rows{slot: make([]row, rowsMost)},
-		store:   store{slot: make([]kept, storeMost)},
+		rows:    rows{slot: table[row](rowsMost)},
+		store:   store{slot: table[kept](storeMost)},
 		results: make(chan result, spawnsMost+8),
 		oob:     make([]byte, unix.CmsgSpace(4*(FDMax+4))),
 		deaths:  deaths{window: cfg.DeathWindow},
@@ -127,9 +127,6 @@ func panicText(v any) string {
 
 // start is the boot, in the order in which it happens.
 func (k *keeper) start() {
-	// A huge page is 2 MB, more than this process or the supervisor, which
-	// inherits the flag, ever fills. The launcher takes it off again.
-	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0) // EINVAL: a kernel without huge pages
 	if k.cfg.Procs != nil {
 		k.cfg.Procs(spawnsMost + 8)
 	}

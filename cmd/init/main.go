@@ -19,6 +19,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 
+	"golang.org/x/sys/unix"
+
 	"hoopy/devices"
 	"hoopy/keeper"
 	"hoopy/keeper/rescue"
@@ -53,35 +55,46 @@ func main() {
 // keep is PID 1. The keeper's own imports are few; what it wants of the runtime
 // comes from here.
 func keep() {
+	smallPages()
 	c := keeper.Config{
 		Self:      "/init",
 		Version:   version,
 		Procs:     runtime.GOMAXPROCS,
 		StopGC:    func() { debug.SetGCPercent(-1) },
-		CheckHeap: heapCheck(),
+		CheckHeap: checkHeap,
 		Stack:     debug.Stack,
 	}
 	tune(&c)
 	keeper.Run(c)
 }
 
-// heapSlack is how far the keeper's heap may grow before it is collected, in
-// bytes: some dozens of spawns.
-const heapSlack = 256 << 10
+// heapMost is how far the keeper's heap may grow before it is collected, in
+// bytes: about a hundred spawns.
+const heapMost = 768 << 10
 
-// heapCheck reads the size of the heap, which does not stop the world, and
-// collects only when that is worth it, then gives free pages back. What the
-// boot left behind is always worth it.
-func heapCheck() func() {
+// checkHeap reads the size of the heap, which does not stop the world. It
+// collects only when it must: a collection needs half as much memory for itself,
+// and some of that for each of the runtime's processors.
+func checkHeap() {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	var floor uint64
-	return func() {
-		metrics.Read(sample)
-		if sample[0].Value.Uint64() < floor+heapSlack && floor != 0 {
-			return
-		}
-		debug.FreeOSMemory()
-		metrics.Read(sample)
-		floor = sample[0].Value.Uint64()
+	metrics.Read(sample)
+	if sample[0].Value.Uint64() < heapMost {
+		return
 	}
+	procs := runtime.GOMAXPROCS(2)
+	debug.FreeOSMemory()
+	runtime.GOMAXPROCS(procs)
+}
+
+// smallPages has this process, and the supervisor after it, do without huge
+// pages: 2 MB each, and the heap had its first before main. So it executes
+// itself once more, with the flag set; 2 ms, and nothing has happened yet that
+// could be lost. The launcher takes the flag off again. Where that does not
+// work, it costs memory and no more.
+func smallPages() {
+	set, err := unix.PrctlRetInt(unix.PR_GET_THP_DISABLE, 0, 0, 0, 0)
+	if err != nil || set != 0 || unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0) != nil {
+		return
+	}
+	_ = unix.Exec("/init", os.Args, os.Environ())
 }

@@ -83,7 +83,7 @@ func run(s *Spec) *Failure {
 			return f
 		}
 	}
-	// The keeper did without huge pages and this process inherited that.
+	// PID 1 does without huge pages and this process inherited that.
 	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0) // EINVAL: a kernel without them
 	env := environment(s, a)
 	if err := resetSignals(); err != nil {
