@@ -110,7 +110,7 @@ func (b *builder) offline(ctx context.Context, keys *apk.Keys) bool {
 	if err := b.openAlpine(ctx, s, keys, nil); err != nil {
 		return false
 	}
-	pkgs, err := b.locked(lock, s)
+	pkgs, err := b.locked(ctx, lock, s)
 	if err != nil {
 		return false
 	}

@@ -39,6 +39,7 @@ type facts struct {
 	Packages []string // IDs
 	Modules  modules.Result
 	Firmware modules.Firmware
+	Notes    []string // what the report tells of the packages
 	// Users and Groups are the numbers of the tree's databases.
 	Users, Groups map[string]int
 	Kernel        string   // the file in the package it was taken from
@@ -115,7 +116,7 @@ func (b *builder) base(ctx context.Context) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	pkgs, lock, err := b.resolve(s)
+	pkgs, lock, err := b.resolve(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +187,7 @@ func (b *builder) cached(ctx context.Context, self string, s *sources, l *config
 				return nil, err
 			}
 		}
-		pkgs, err := b.locked(l, s)
+		pkgs, err := b.locked(ctx, l, s)
 		if err != nil {
 			return nil, err
 		}
@@ -263,12 +264,13 @@ func (b *builder) install(ctx context.Context, s *sources, pkgs []*apk.Package, 
 		skip[name] = true
 	}
 	pins := b.ids(l)
+	if err := b.download(ctx, pkgs); err != nil {
+		return nil, report.IDs, err
+	}
 	if err := install.Install(ctx, made.tree, pkgs, b.cache, install.Options{Skip: skip, IDs: pins, Report: &report}); err != nil {
 		return nil, report.IDs, err
 	}
-	for _, n := range report.Notes {
-		b.Note("note       " + n)
-	}
+	made.Notes = report.Notes
 	given, err := layAccounts(made.tree, b.config, pins)
 	if err != nil {
 		return nil, given, fmt.Errorf("image.toml: %w", err)
@@ -284,12 +286,22 @@ func (b *builder) install(ctx context.Context, s *sources, pkgs []*apk.Package, 
 		made.Packages = append(made.Packages, p.ID())
 	}
 	for _, name := range openKeys(made.tree) {
-		b.Note("note       " + name + " is a private key that everybody on the machine can read")
+		made.Notes = append(made.Notes, name+" is a private key that everybody on the machine can read")
 	}
 	if err := made.policy(b.config, b.devices); err != nil {
 		return nil, report.IDs, fmt.Errorf("image: %w", err)
 	}
 	return made, report.IDs, nil
+}
+
+// download gets what the cache lacks.
+func (b *builder) download(ctx context.Context, pkgs []*apk.Package) error {
+	err := b.cache.Download(ctx, pkgs, apk.DownloadOptions{Progress: b.Progress})
+	var none *apk.UnreachableError
+	if errors.As(err, &none) && none.Answered {
+		return fmt.Errorf("%w; where the mirrors have it no more, build update chooses anew", err)
+	}
+	return err
 }
 
 func merge(old, more map[string]int) map[string]int {

@@ -335,12 +335,27 @@ func TestSecretImageIsNotReadable(t *testing.T) {
 }
 
 func TestKeysOfPackagesAreTold(t *testing.T) {
-	o, notes := smallest(t)
+	o, _ := smallest(t)
 	write(t, filepath.Join(o.Dir, "src/base-1-r0/etc/test.key"), "-----BEGIN RSA PRIVATE KEY-----\n")
 	alpine(t, o)
-	build(t, o)
-	if !strings.Contains(strings.Join(*notes, "\n"), "/etc/test.key of base-1-r0 is a private key") {
-		t.Errorf("%q", *notes)
+	for range 2 { // made, then from the cache
+		if r := build(t, o); !strings.Contains(r.Report, "\nnote       /etc/test.key of base-1-r0 is a private key") {
+			t.Error(r.Report)
+		}
+	}
+}
+
+// What installing had to leave out is told by every build, not by the first alone.
+func TestNotesOfInstallingAreTold(t *testing.T) {
+	o, _ := smallest(t)
+	write(t, filepath.Join(o.Dir, "src/base-1-r0/.post-install"), "unknown\n")
+	alpine(t, o)
+	file := filepath.Join(o.Dir, "image.toml")
+	write(t, file, read(t, file)+"skip_scripts = [\"base\"]\n")
+	for range 2 {
+		if r := build(t, o); !strings.Contains(r.Report, "\nnote       package base-1-r0: post-install was skipped\n") {
+			t.Error(r.Report)
+		}
 	}
 }
 

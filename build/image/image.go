@@ -47,6 +47,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"hoopy/build/apk"
@@ -88,8 +89,13 @@ type Options struct {
 	// Now is the clock, for how long things took and how old they are; nil
 	// means time.Now. Nothing of it gets into the image.
 	Now func() time.Time
-	// Note, if set, hears of what is worth a line while the build runs.
+	// Note, if set, hears of what is worth a line while the build runs; never
+	// from two goroutines at once.
 	Note func(line string)
+	// Progress, if set, hears how far the download of packages is, at most ten
+	// times a second and never when all are in the cache; never from two
+	// goroutines at once, but while Note may be called.
+	Progress func(apk.Progress)
 }
 
 // Result is what a build made.
@@ -151,8 +157,13 @@ func Build(ctx context.Context, o Options) (*Result, error) {
 // newBuilder reads the configuration and opens the cache.
 func newBuilder(o Options) (*builder, error) {
 	b := &builder{Options: o}
-	if b.Note == nil {
-		b.Note = func(string) {}
+	var one sync.Mutex // several downloads may have something to tell
+	b.Note = func(line string) {
+		if o.Note != nil {
+			one.Lock()
+			defer one.Unlock()
+			o.Note(line)
+		}
 	}
 	if b.Now == nil {
 		b.Now = time.Now

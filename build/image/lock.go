@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -37,7 +38,7 @@ func (b *builder) committed() (l *config.Lock, how []string, err error) {
 // resolve gives the packages and the lock that names them: those of the
 // committed lock, else what the solver chooses. A lock that answers something
 // else than what is asked for is an error: what changes is to be seen.
-func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
+func (b *builder) resolve(ctx context.Context, s *sources) ([]*apk.Package, *config.Lock, error) {
 	if !s.local {
 		l, how, err := b.committed()
 		if err != nil {
@@ -47,7 +48,7 @@ func (b *builder) resolve(s *sources) ([]*apk.Package, *config.Lock, error) {
 			return nil, nil, staleLock(how)
 		}
 		if l != nil {
-			pkgs, err := b.locked(l, s)
+			pkgs, err := b.locked(ctx, l, s)
 			return pkgs, l, err
 		}
 	}
@@ -86,9 +87,10 @@ func (b *builder) lockFile(s *sources) string {
 	return filepath.Join(b.Dir, lockName)
 }
 
-// locked finds the packages of a lock in the signed indexes. A lock that names
-// others, or that lacks what its own packages need, is refused.
-func (b *builder) locked(l *config.Lock, s *sources) ([]*apk.Package, error) {
+// locked finds the packages of a lock in the signed indexes, of today or, where
+// the cache has them, of an earlier day. A lock that names others, or that lacks
+// what its own packages need, is refused.
+func (b *builder) locked(ctx context.Context, l *config.Lock, s *sources) ([]*apk.Package, error) {
 	byHash := map[string]*apk.Package{}
 	for _, r := range s.repos {
 		for _, p := range r.Packages {
@@ -96,6 +98,9 @@ func (b *builder) locked(l *config.Lock, s *sources) ([]*apk.Package, error) {
 				byHash[h] = p
 			}
 		}
+	}
+	if err := b.recall(ctx, l, s, byHash); err != nil {
+		return nil, err
 	}
 	pkgs := make([]*apk.Package, len(l.Packages))
 	for i, want := range l.Packages {
@@ -110,6 +115,53 @@ func (b *builder) locked(l *config.Lock, s *sources) ([]*apk.Package, error) {
 		return nil, fmt.Errorf("%s: was changed by hand: %s; run build update to choose anew", lockName, strings.Join(lacks, "; "))
 	}
 	return pkgs, nil
+}
+
+// recall adds to byHash the packages of a lock that the indexes list no more,
+// from the older ones in the cache. Those are kept by the address that they came
+// from, and that need not be the mirror which answers today.
+func (b *builder) recall(ctx context.Context, l *config.Lock, s *sources, byHash map[string]*apk.Package) error {
+	for _, r := range s.repos {
+		want := map[apk.Checksum]bool{}
+		for _, p := range l.Packages {
+			if byHash[p.Hash] != nil || p.Repository != s.names[r] {
+				continue
+			}
+			sum, err := apk.ParseChecksum(p.Hash)
+			if err != nil {
+				return fmt.Errorf("%s: package %s: %w", lockName, p.Name, err)
+			}
+			want[sum] = true
+		}
+		for _, place := range b.places(r, s) {
+			past := *r
+			past.Location = place
+			pkgs, err := b.cache.Recall(ctx, &past, want)
+			if err != nil {
+				return fmt.Errorf("repository %s: %w", place, err)
+			}
+			for _, p := range pkgs {
+				p.Repo = r
+				byHash[p.Checksum.String()] = p
+				delete(want, p.Checksum)
+			}
+		}
+	}
+	return nil
+}
+
+// places are the addresses that a repository may have been opened at.
+func (b *builder) places(r *apk.Repo, s *sources) []string {
+	places := []string{r.Location}
+	for _, repository := range b.config.Repositories {
+		if s.local || repository.Address != "" || repository.String() != s.names[r] {
+			continue
+		}
+		for _, m := range b.config.Mirrors {
+			places = append(places, b.place(m, repository))
+		}
+	}
+	return places
 }
 
 // ids are what image.toml and the lock fix; image.toml wins.

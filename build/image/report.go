@@ -68,6 +68,9 @@ func (b *builder) result(base *base, l *layer) (*Result, error) {
 	if over := overrides(l.over); over != "" {
 		line("overrides", "%s", over)
 	}
+	for _, note := range base.Notes {
+		line("note", "%s", note)
+	}
 	line("image", "%s %s MB (%s), %s %s MB; needs %d MB of RAM", r.Initramfs, mb(initramfs.Size()),
 		b.config.Compression, r.Vmlinuz, mb(vmlinuz.Size()), r.RAM)
 	line("version", "%s", l.id)

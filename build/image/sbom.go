@@ -26,7 +26,7 @@ func SBOM(ctx context.Context, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pkgs, lock, err := b.resolve(s)
+	pkgs, lock, err := b.resolve(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func Why(ctx context.Context, o Options, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	pkgs, _, err := b.resolve(s)
+	pkgs, _, err := b.resolve(ctx, s)
 	if err != nil {
 		return nil, err
 	}
