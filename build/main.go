@@ -121,11 +121,17 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 2
 	}
-	c.o.Note = func(line string) { fmt.Fprintln(stderr, line) }
+	s := &screen{w: stderr}
 	if name == "build" || name == "run" {
-		c.o.Note = func(line string) { fmt.Fprintln(stdout, line) }
+		s.w = stdout
 	}
-	if err := cmd.run(ctx, c); err != nil {
+	c.o.Note = s.note
+	if terminal(s.w) {
+		c.o.Progress = s.progress
+	}
+	err := cmd.run(ctx, c)
+	s.clear()
+	if err != nil {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 1
 	}
