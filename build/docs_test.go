@@ -1,8 +1,13 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,7 +31,7 @@ func TestTour(t *testing.T) {
 			pieces[name] = append(pieces[name], rest)
 		}
 	}
-	if len(pieces["image.toml"]) != 4 || len(pieces["packages"]) != 1 || len(pieces["root/etc/svc/hello.toml"]) != 1 {
+	if len(pieces["image.toml"]) != 5 || len(pieces["packages"]) != 1 || len(pieces["root/etc/svc/hello.toml"]) != 1 {
 		t.Fatalf("%q", pieces)
 	}
 	const head = "arch = \"x86_64\"\nbranch = \"v3.22\"\nmirrors = [\"https://dl-cdn.alpinelinux.org/alpine\"]\n"
@@ -41,7 +46,7 @@ func TestTour(t *testing.T) {
 			t.Errorf("%s\n%v", piece, err)
 		}
 	}
-	if words, err := config.ParsePackages("packages", pieces["packages"][0], []string{"edge"}); err != nil || len(words) != 4 {
+	if words, err := config.ParsePackages("packages", pieces["packages"][0], []string{"edge"}); err != nil || len(words) != 5 {
 		t.Errorf("%q, %v", words, err)
 	}
 	dir := t.TempDir()
@@ -70,4 +75,60 @@ func TestTour(t *testing.T) {
 			t.Errorf("there is no command %q", word)
 		}
 	}
+}
+
+// The page names the commands that install scripts can call: all of them, and
+// no others.
+func TestScriptCommandsOnThePage(t *testing.T) {
+	text, err := os.ReadFile("../docs/build.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "as busybox has it:\n")
+	list, _, found := strings.Cut(list, "; and what a shell has built in")
+	if !found {
+		t.Fatal("the list is not there")
+	}
+	var told []string
+	for i, word := range strings.Split(list, "`") {
+		if i%2 == 1 {
+			told = append(told, word)
+		}
+	}
+	if have := scriptCommands(t); !slices.Equal(told, have) {
+		t.Errorf("the page has %q, the interpreter %q", told, have)
+	}
+}
+
+// scriptCommands are the names in the switch of install's commandOf, sorted.
+func scriptCommands(t *testing.T) (names []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "install/commands.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Name.Name != "commandOf" {
+			continue
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			c, ok := n.(*ast.CaseClause)
+			if !ok {
+				return true
+			}
+			for _, e := range c.List {
+				if lit, ok := e.(*ast.BasicLit); ok { // the others are the interpreter's own
+					name, err := strconv.Unquote(lit.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					names = append(names, name)
+				}
+			}
+			return false
+		})
+	}
+	slices.Sort(names)
+	return names
 }
