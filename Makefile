@@ -30,12 +30,14 @@ e2e: ## the machine under qemu
 
 bench: ## figures beside the peers, not pass or fail
 	@tools/deps e2e
-	$(GO) test -run '^$$' -bench . -benchmem ./supervisor ./unit ./control ./process/... ./devices/... ./build/...
+	$(GO) test -run '^$$' -bench . -benchmem ./supervisor ./unit ./control ./process/... ./devices/...
+	$(GO) test -tags priv -p 1 -run '^$$' -bench . -benchmem ./build/...
 	$(GO) test -tags e2e -p 1 -count 1 -timeout 60m -v -run TestBench ./e2e -bench-boots $(BENCH)
 
 soak: ## what takes too long for every change
-	@tools/deps e2e
-	HOOPY_SOAK=1 $(GO) test -tags priv -p 1 -count 1 -timeout 60m ./supervisor/... ./process/... ./keeper/... ./cmd/init/...
+	@tools/deps priv
+	HOOPY_SOAK=1 $(GO) test -tags priv -p 1 -count 1 -timeout 80m ./supervisor/... ./process/... ./keeper/... ./cmd/init/... \
+		./build/apk/... ./build/install/...
 
 lint: ## vet for every tag and system, staticcheck, gofmt
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
