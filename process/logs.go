@@ -83,8 +83,9 @@ func (a *Arm) addLog(name string, l *unitLog) (*unitLog, error) {
 func (a *Arm) takeLogs() {
 	stored := a.cfg.Table.Stored
 	for key, read := range stored {
-		name, ok := strings.CutPrefix(key, "pipe:")
-		if name, ok = strings.CutSuffix(name, ":r"); !ok {
+		name, isPipe := strings.CutPrefix(key, "pipe:")
+		name, isRead := strings.CutSuffix(name, ":r")
+		if !isPipe || !isRead {
 			continue
 		}
 		write, ok := stored[pipeKey(name, "w")]

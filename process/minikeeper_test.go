@@ -23,7 +23,6 @@ type miniKeeper struct {
 	rows   map[uint64]*miniRow
 	stored map[string]int
 	log    []keeper.Op
-	quit   chan struct{}
 }
 
 type miniRow struct {

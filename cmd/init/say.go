@@ -13,11 +13,10 @@ import (
 //
 //	link:lan        ready      192.168.1.7/24
 type sayer struct {
-	log    *kmsg.Log
-	now    func() unit.Time
-	last   func(name string) string // the last line that a unit said
-	began  map[string]unit.Time     // when its stop began
-	ending bool
+	log   *kmsg.Log
+	now   func() unit.Time
+	last  func(name string) string // the last line that a unit said
+	began map[string]unit.Time     // when its stop began
 }
 
 func (s *sayer) say(a unit.Action) {

@@ -94,11 +94,8 @@ func supervise(epochText string) int {
 		log:  kmsg.Open(logOptions(kmsg.Options{Quiet: slices.Contains(words, "quiet"), Debug: slices.Contains(words, "hoopy.log=debug")})),
 		exit: os.Exit,
 	}
-	if err := m.run(); err != nil {
-		m.log.Say(kmsg.Error, "supervisor: ", err.Error())
-		return exitSetup
-	}
-	return exitFresh
+	m.log.Say(kmsg.Error, "supervisor: ", m.run().Error())
+	return exitSetup
 }
 
 // cmdline is /proc/cmdline in words.
@@ -110,7 +107,7 @@ func cmdline() []string {
 	return strings.Fields(string(b))
 }
 
-// run builds one life and turns the loop. The devices come first: the driver of
+// run builds one life and turns the loop; it returns why that ended. The devices come first: the driver of
 // the network card is what a boot waits for longest, and it needs nothing else.
 func (m *machine) run() error {
 	m.buttons = acpi.New(acpi.Config{
