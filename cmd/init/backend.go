@@ -26,7 +26,7 @@ type backend struct {
 	now      func() unit.Time
 	epoch    uint32
 	mistakes []string
-	image    string
+	image    func() string // read when it is first asked for
 	kernel   string
 }
 
@@ -35,7 +35,7 @@ const statusLines = 3 // last lines of a unit that is not well
 // Status reports the machine and units.
 func (b *backend) Status(ctx context.Context, names []string) (*control.Machine, []unit.Report, error) {
 	m := &control.Machine{
-		Uptime: b.now(), Image: b.image, Version: version, Kernel: b.kernel,
+		Uptime: b.now(), Image: b.image(), Version: version, Kernel: b.kernel,
 		Epoch: b.epoch, Mistakes: b.mistakes,
 	}
 	m.Hostname, _ = os.Hostname()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 
 	"hoopy/control"
 )
@@ -41,7 +42,7 @@ func (m *machine) serve(ctx context.Context, stored map[string]int) error {
 	}
 	b := &backend{
 		loop: m.loop, procs: m.procs, note: m.note, reload: m.reload, now: bootTime,
-		epoch: m.epoch, mistakes: m.mistakes, image: image(), kernel: kernel(),
+		epoch: m.epoch, mistakes: m.mistakes, image: sync.OnceValue(image), kernel: kernel(),
 	}
 	return control.Serve(ctx, l, b)
 }
