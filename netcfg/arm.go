@@ -64,6 +64,7 @@ type Config struct {
 const (
 	loadTimeout  = 10 * time.Second
 	graceTime    = 5 * time.Second // a carrier may be away that long
+	settleTime   = 20 * time.Millisecond
 	retryTime    = 5 * time.Second // what the kernel refused is tried again
 	mostPackets  = 256             // that wait for the loop; more are dropped
 	mostMoves    = 6               // each waits longer: 4 s, 8 s … 3 min
@@ -92,7 +93,8 @@ type Arm struct {
 	links   map[string]*link
 	order   []string // names as they came, after cfg.Links
 	list    []iface
-	packet  bool // packet sockets can be opened
+	seen    map[int]unit.Time // when interfaces appeared, by index; see settled
+	packet  bool              // packet sockets can be opened
 	online  bool
 	resolv  string // what was written last
 	workers sync.WaitGroup

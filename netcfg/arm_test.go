@@ -196,6 +196,8 @@ func TestCarrier(t *testing.T) {
 		gone := "no interface matches name eth0; no interface is present"
 		want(t, r.got(), "lan lost: eth0 is gone", "lan noted: eth0 is gone", "lan noted: "+gone)
 		k.change(func() { k.list = []iface{eth(0, true)} })
+		want(t, r.got()) // its driver is not done with it
+		r.pass(settleTime)
 		want(t, r.got(), asking, noted, "lan ready")
 	})
 }

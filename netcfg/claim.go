@@ -5,6 +5,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
+
+	"hoopy/unit"
 )
 
 // inOrder are the links as they may choose: those that mean one interface
@@ -35,7 +38,7 @@ func (a *Arm) look(dark ...int) {
 		return
 	}
 	byOrder(list)
-	a.list = list
+	a.list = a.settled(list)
 	ls := a.inOrder()
 	for _, l := range ls {
 		if l.on != nil {
@@ -47,6 +50,33 @@ func (a *Arm) look(dark ...int) {
 			a.search(l)
 		}
 	}
+}
+
+// settled leaves out interfaces that have only just appeared; they are looked at
+// again when their drivers are done. A driver registers an interface, and only
+// then says that it has no carrier yet, and then that it has (virtio_net does).
+// One that is opened in between can lose its queue to the kernel's link watch,
+// which gives it back a second later: all that is sent until then is dropped.
+func (a *Arm) settled(list []iface) (old []iface) {
+	now := a.now()
+	seen := make(map[int]unit.Time, len(list))
+	for _, i := range list {
+		at, ok := a.seen[i.index]
+		if !ok {
+			at = now
+			if a.seen == nil { // what was there before us is no news
+				at = now.Add(-settleTime)
+			}
+		}
+		seen[i.index] = at
+		if left := settleTime - now.Sub(at); left > 0 {
+			time.AfterFunc(left, func() { a.post(changed{}) })
+			continue
+		}
+		old = append(old, i)
+	}
+	a.seen = seen
+	return old
 }
 
 // check follows the interface that a link has.
