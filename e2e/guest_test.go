@@ -167,6 +167,11 @@ manual = true
 pids_max = 64
 stop_timeout = "1s"
 `),
+		"etc/svc/hog.toml": file(`kind = "task"
+command = ["/bin/busybox", "tail", "/dev/zero"]
+manual = true
+memory_max = "16M"
+`),
 		// Four of these nodes are always there, with no line behind them.
 		"etc/svc/getty@ttyS1.toml": file(`command = ["/sbin/getty", "-L", "115200", "ttyS1", "vt100"]
 tty = "ttyS1"
@@ -269,6 +274,17 @@ tty = "hvc0"
 		r := v.untilState("bomb", unit.Inactive)
 		if r.Processes != 0 {
 			t.Errorf("%d processes are left", r.Processes)
+		}
+	})
+	t.Run("memory_max holds", func(t *testing.T) {
+		if _, exit := v.Run("svc start hog"); exit != 1 {
+			t.Errorf("svc start of a task that is killed: exit %d, want 1", exit)
+		}
+		if r := v.untilState("hog", unit.Failed); r.Why != "killed by SIGKILL" {
+			t.Errorf("hog: %s", r.Why)
+		}
+		if got := v.Must("grep oom_kill /sys/fs/cgroup/svc/hog/memory.events"); !strings.Contains(got, "oom_kill 1") {
+			t.Errorf("memory.events: %s", got)
 		}
 	})
 	t.Run("no zombies, no leaves", func(t *testing.T) {
