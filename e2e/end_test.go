@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,4 +62,18 @@ func TestTruncatedImage(t *testing.T) {
 	if !strings.Contains(line, "IMAGE IS NOT COMPLETE") {
 		t.Errorf("the console says %q", line)
 	}
+}
+
+// truncate copies a file without its last part.
+func truncate(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "truncated")
+	if err := os.WriteFile(out, b[:len(b)-64], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

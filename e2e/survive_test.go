@@ -4,8 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,20 +11,6 @@ import (
 
 	"hoopy/unit"
 )
-
-// truncate copies a file without its last part.
-func truncate(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := filepath.Join(t.TempDir(), "truncated")
-	if err := os.WriteFile(out, b[:len(b)-64], 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
 // epoch is the life of the supervisor that answers; 0: none does.
 func (v *VM) epoch() (epoch int, safe bool) {

@@ -13,8 +13,9 @@ import (
 // did not know: one that the operator has stopped stays stopped.
 //
 // Essential units, and what they come after, have a head start: the others begin
-// a moment (firstLogin) after those are ready, or after the time given. On a machine with a processor
-// or two everything at once means that the way in comes last; 0: no head start.
+// a moment (firstLogin) after those are ready, or after the time given. On a
+// machine with a processor or two everything at once means that the way in comes
+// last; 0: no head start.
 func (s *State) Begin(now unit.Time, headStart time.Duration) []unit.Action {
 	s.now, s.actions = now, s.actions[:0]
 	for i := range s.nodes {

@@ -84,30 +84,27 @@ func NewState(g *unit.Graph, epoch uint32, safe bool) *State {
 		safe:   safe,
 	}
 	for i, u := range g.Units {
-		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i)}
+		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i), broken: g.Broken(i)}
 		s.byName[u.Name] = i
-		if why := g.Broken(i); why != "" {
-			s.nodes[i].broken = why
-		}
 	}
 	s.passLinks(unit.Network)
 	s.passLinks(unit.Online)
 	if boot, ok := s.byName[unit.Boot]; ok {
-		s.up(boot, func(n *node) bool { n.late = true; return true })
+		s.up(boot, func(i int) bool { s.nodes[i].late = true; return true })
 	}
 	return s
 }
 
 // up calls visit for each node that has an edge to i, directly or not, once. A
 // visit that returns false ends the walk on that path.
-func (s *State) up(i int, visit func(*node) bool) {
+func (s *State) up(i int, visit func(i int) bool) {
 	s.walk++
 	var from func(i int)
 	from = func(i int) {
 		for _, e := range s.nodes[i].in {
 			if v := &s.nodes[e.To]; v.walked != s.walk {
 				v.walked = s.walk
-				if visit(v) {
+				if visit(e.To) {
 					from(e.To)
 				}
 			}
@@ -174,9 +171,9 @@ func (s *State) become(i int, to unit.State, why string) {
 // touchWaiting looks again at all that waits for the node, directly or not:
 // what it becomes may decide whether those in between still have a chance.
 func (s *State) touchWaiting(i int) {
-	s.up(i, func(v *node) bool {
-		s.touch(s.byName[v.Name])
-		return v.state == unit.Waiting
+	s.up(i, func(i int) bool {
+		s.touch(i)
+		return s.nodes[i].state == unit.Waiting
 	})
 }
 

@@ -126,7 +126,7 @@ func others(names, asked []string) (left []string) {
 	return left
 }
 
-// Reload reads the configuration anew; see reload.go.
+// Reload reads the configuration anew; see machine.reload.
 func (b *backend) Reload(_ context.Context, who string) ([]string, error) {
 	b.note("reload asked by " + who)
 	return b.reload()

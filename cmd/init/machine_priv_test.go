@@ -224,7 +224,6 @@ func (h *host) untilState(name string, want unit.State) unit.Report {
 // none just now.
 func (h *host) supervisor() int {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/root/sys/fs/cgroup/supervisor/cgroup.procs", h.cmd.Process.Pid))
-	_ = b // pids of the reader's namespace
 	for _, word := range strings.Fields(string(b)) {
 		if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
 			cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

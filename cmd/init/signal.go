@@ -11,8 +11,7 @@ import (
 	"hoopy/unit"
 )
 
-// signal is what PID 1 was sent; the numbers are those of busybox's commands,
-// see facts in docs/keeper.md.
+// signal is what PID 1 was sent; the numbers are those of busybox's commands.
 func (m *machine) signal(sig int) {
 	end := func(how unit.How) {
 		name, _ := unit.SignalName(sig)

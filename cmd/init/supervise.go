@@ -64,7 +64,6 @@ type machine struct {
 	loop     *supervisor.Loop
 	built    chan struct{} // closed when loop is there
 	procs    *process.Arm
-	net      *netcfg.Arm
 	devices  *deviceSource
 	buttons  *acpi.Source
 	mistakes []string
@@ -107,8 +106,9 @@ func cmdline() []string {
 	return strings.Fields(string(b))
 }
 
-// run builds one life and turns the loop; it returns why that ended. The devices come first: the driver of
-// the network card is what a boot waits for longest, and it needs nothing else.
+// run builds one life and turns the loop; it returns why that ended. The devices
+// come first: the driver of the network card is what a boot waits for longest,
+// and it needs nothing else.
 func (m *machine) run() error {
 	m.buttons = acpi.New(acpi.Config{
 		Press: func() { m.send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff, Text: "the power button"}) },
@@ -156,10 +156,7 @@ func (m *machine) run() error {
 	})
 	close(m.built)
 	m.injectFaults()
-	actions, err := m.restore(state, slots, table)
-	if err != nil {
-		return err
-	}
+	actions := m.restore(state, slots, table)
 	if err := m.arms(config, table); err != nil {
 		return err
 	}
@@ -175,7 +172,7 @@ func (m *machine) run() error {
 }
 
 // restore takes over from the epoch before, then begins what is new.
-func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, table process.Table) ([]unit.Action, error) {
+func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, table process.Table) []unit.Action {
 	var actions []unit.Action
 	if m.epoch > 1 {
 		var last []byte
@@ -201,7 +198,7 @@ func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, tabl
 	if table.Ending != 0 {
 		actions = append(actions, state.Step(unit.Event{Op: unit.AskEnd, How: table.Ending, Text: "the keeper", Now: bootTime()})...)
 	}
-	return actions, nil
+	return actions
 }
 
 // arms starts the arms and sources.
@@ -225,7 +222,7 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 	for _, l := range config.Machine.Links {
 		links = append(links, unit.LinkUnit(l.Name))
 	}
-	m.net = netcfg.New(netcfg.Config{
+	network := netcfg.New(netcfg.Config{
 		Emit: m.emit("netcfg"), Log: m.note, Fault: m.fault, Hostname: config.Machine.Hostname, Links: links,
 		Load: m.devices.load,
 		Online: func(online bool) {
@@ -234,13 +231,13 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 			}
 		},
 	})
-	m.loop.Arms[unit.Service], m.loop.Arms[unit.Task], m.loop.Arms[unit.Link] = m.procs, m.procs, m.net
+	m.loop.Arms[unit.Service], m.loop.Arms[unit.Task], m.loop.Arms[unit.Link] = m.procs, m.procs, network
 	m.own("keeper", func(context.Context) error { m.keeper.Serve(); return nil })
 	m.own("netcfg", func(ctx context.Context) error {
 		if err := netcfg.Lo(); err != nil {
 			m.log.Say(kmsg.Error, err.Error())
 		}
-		return m.net.Run(ctx)
+		return network.Run(ctx)
 	})
 	m.devices.loadNames(config.Machine.Modules)
 	return nil
