@@ -63,22 +63,43 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 		if r.Op == Ping {
 			out.Units = nil
 		}
-	case Start, Stop, Restart:
+	case Start, Stop, Restart, ReloadUnits, Reset, Signal, Wait:
 		wait := r.Wait
 		if wait <= 0 {
 			wait = WaitDefault
 		}
 		ctx, cancel := bounded(min(wait, WaitMax))
 		defer cancel()
-		out.Units, err = s.backend.Command(ctx, Command{Op: r.Op, Names: r.Names, Force: r.Force, Who: asker})
+		out.Units, err = s.backend.Command(ctx, Command{Op: r.Op, Names: r.Names, Force: r.Force, Signal: r.Signal, Who: asker})
 	case Logs:
-		err = s.backend.Logs(ctx, r.Names[0], r.N, r.Follow, func(lines []Line) error {
+		q := LogQuery{Names: r.Names, All: r.All, Kernel: r.Kernel, N: r.N, Since: r.Since, Follow: r.Follow}
+		err = s.backend.Logs(ctx, q, func(lines []Line) error {
 			return s.reply(c.net, Response{Lines: lines, More: true})
 		})
 	case Reload:
 		ctx, cancel := bounded(WaitDefault)
 		defer cancel()
-		out.Text, err = s.backend.Reload(ctx, asker)
+		out.Changes, err = s.backend.Reload(ctx, r.Dry, asker)
+	case Run:
+		ctx, cancel := bounded(WaitDefault)
+		defer cancel()
+		out.Units, err = s.backend.Run(ctx, r.Names[0], r.Unit, asker)
+	case Exec:
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		out.Exec, err = s.backend.Exec(ctx, r.Names[0], r.Command, asker)
+	case Graph:
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		out.Nodes, err = s.backend.Graph(ctx)
+	case Blame:
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		out.Spans, err = s.backend.Blame(ctx)
+	case Why:
+		ctx, cancel := bounded(s.limits.status)
+		defer cancel()
+		out.Reasons, err = s.backend.Why(ctx, r.Names[0])
 	case End:
 		how, _ := ParseHow(r.How)
 		ctx, cancel := bounded(s.limits.status)
@@ -93,7 +114,9 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 }
 
 // rootOnly are the requests that change something or show what may be secret.
-var rootOnly = map[Op]bool{Status: false, Ping: false, Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true}
+var rootOnly = map[Op]bool{Status: false, Ping: false, Graph: false, Blame: false, Why: false, Wait: false,
+	Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true,
+	ReloadUnits: true, Reset: true, Signal: true, Run: true, Exec: true}
 
 // check says what is wrong with a request, before anybody acts on it.
 func check(p Peer, r *Request) *Error {
@@ -110,13 +133,17 @@ func check(p Peer, r *Request) *Error {
 		return &Error{CodeRequest, fmt.Sprintf("%d names, the limit is %d", len(r.Names), NamesMax)}
 	}
 	switch r.Op {
-	case Start, Stop, Restart:
+	case Start, Stop, Restart, ReloadUnits, Reset, Signal, Wait:
 		if len(r.Names) == 0 {
 			return &Error{CodeRequest, fmt.Sprintf("%s: name a unit", r.Op)}
 		}
 	case Logs:
+		if len(r.Names) == 0 && !r.All && !r.Kernel {
+			return &Error{CodeRequest, "logs: name a unit"}
+		}
+	case Run, Exec, Why:
 		if len(r.Names) != 1 {
-			return &Error{CodeRequest, "logs: name one unit"}
+			return &Error{CodeRequest, fmt.Sprintf("%s: name one unit", r.Op)}
 		}
 	case End:
 		if _, ok := ParseHow(r.How); !ok {

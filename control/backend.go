@@ -15,20 +15,36 @@ type Backend interface {
 	// that exist are reported all the same.
 	Status(ctx context.Context, names []string) (*Machine, []unit.Report, error)
 
-	// Command carries out Start, Stop or Restart and returns when the units
-	// have settled, with their reports. When ctx is done first it returns their
+	// Command carries out Start, Stop, Restart, ReloadUnits, Reset, Signal or
+	// Wait and returns when the units have settled, with their reports. When ctx is done first it returns their
 	// reports as they are, and ctx.Err().
 	Command(ctx context.Context, c Command) ([]unit.Report, error)
 
-	// Logs calls emit with the last n lines of a unit (n < 0: all there are),
-	// oldest first, and, with follow, with what comes, until ctx is done. An
-	// error of emit ends it and is returned. emit blocks while the client is
-	// slow: lines dropped meanwhile are counted in Line.Lost.
-	Logs(ctx context.Context, name string, n int, follow bool, emit func([]Line) error) error
+	// Logs calls emit with lines, oldest first, and, with Follow, with what
+	// comes, until ctx is done. An error of emit ends it and is returned. emit
+	// blocks while the client is slow: lines dropped meanwhile are counted in
+	// Line.Lost.
+	Logs(ctx context.Context, q LogQuery, emit func([]Line) error) error
 
-	// Reload reads the configuration anew and returns what has changed, a line
-	// each.
-	Reload(ctx context.Context, who string) ([]string, error)
+	// Reload reads the configuration anew and returns what that changes; with
+	// dry it changes nothing. A mistake in any file leaves everything as it was.
+	Reload(ctx context.Context, dry bool, who string) ([]unit.Change, error)
+
+	// Run makes a unit of the TOML text, called name, that lives until it is
+	// reset or the machine ends, and starts it.
+	Run(ctx context.Context, name, text, who string) ([]unit.Report, error)
+
+	// Exec prepares a command to run as the unit's own processes do.
+	Exec(ctx context.Context, name string, argv []string, who string) (*Launch, error)
+
+	// Graph is every unit with its edges, in the order of the graph.
+	Graph(ctx context.Context) ([]unit.Node, error)
+
+	// Blame is the way of every unit through the boot and the end.
+	Blame(ctx context.Context) ([]unit.Span, error)
+
+	// Why is the chain that holds a unit back, or that brought it down.
+	Why(ctx context.Context, name string) ([]unit.Reason, error)
 
 	// End begins the end of the machine and returns at once.
 	End(ctx context.Context, how unit.How, who string) error
@@ -39,8 +55,20 @@ type Backend interface {
 
 // Command is a wish about units.
 type Command struct {
-	Op    Op // Start, Stop or Restart
-	Names []string
-	Force bool
-	Who   string // root from 192.168.1.20 (svc stop)
+	Op     Op // Start, Stop, Restart, ReloadUnits, Reset, Signal or Wait
+	Names  []string
+	Force  bool
+	Signal int    // of Signal
+	Who    string // root from 192.168.1.20 (svc stop)
+}
+
+// LogQuery says which lines of which logs are wanted; several logs are merged by
+// time.
+type LogQuery struct {
+	Names  []string
+	All    bool      // of every unit
+	Kernel bool      // and of the kernel
+	N      int       // the last N; negative: all there are
+	Since  unit.Time // none older than that, on CLOCK_BOOTTIME; 0: any
+	Follow bool      // and what comes
 }

@@ -91,7 +91,13 @@ func (c *Client) Ask(ctx context.Context, r Request) (Response, error) {
 		}
 		all.Units = append(all.Units, one.Units...)
 		all.Lines = append(all.Lines, one.Lines...)
-		all.Text = append(all.Text, one.Text...)
+		all.Changes = append(all.Changes, one.Changes...)
+		all.Nodes = append(all.Nodes, one.Nodes...)
+		all.Spans = append(all.Spans, one.Spans...)
+		all.Reasons = append(all.Reasons, one.Reasons...)
+		if one.Exec != nil {
+			all.Exec = one.Exec
+		}
 		all.Error = one.Error
 		return nil
 	})

@@ -48,8 +48,18 @@ const (
 	Stop    Op = "stop"    // stop Names; Force: and what needs them
 	Restart Op = "restart" // stop and start Names
 	Logs    Op = "logs"    // the last N lines of Names[0]; Follow: and what comes
-	Reload  Op = "reload"  // read the configuration anew
+	Reload  Op = "reload"  // read the configuration anew; Dry: only say what that would change
 	End     Op = "end"     // end the machine as How says
+
+	ReloadUnits Op = "reload-units" // have Names read their own configuration anew
+	Reset       Op = "reset"        // forget past failures of Names
+	Signal      Op = "signal"       // send Signal to the main processes of Names
+	Wait        Op = "wait"         // until Names have settled
+	Run         Op = "run"          // start the transient unit that Unit (TOML) describes as Names[0]
+	Exec        Op = "exec"         // prepare Command to run as Names[0] does
+	Graph       Op = "graph"        // Nodes
+	Blame       Op = "blame"        // Spans
+	Why         Op = "why"          // Reasons of Names[0]
 )
 
 // Request is a question. Version comes first.
@@ -61,6 +71,15 @@ type Request struct {
 	N       int      `json:"n,omitempty"`
 	Follow  bool     `json:"follow,omitempty"`
 	How     string   `json:"how,omitempty"` // "power-off", "reboot", "halt"
+	Dry     bool     `json:"dry,omitempty"`
+	Signal  int      `json:"signal,omitempty"`
+	Command []string `json:"command,omitempty"`
+	Unit    string   `json:"unit,omitempty"`
+	// Of Logs: All units instead of Names, the Kernel's log as well, and only
+	// what was said at Since (CLOCK_BOOTTIME) or later.
+	All    bool      `json:"all,omitempty"`
+	Kernel bool      `json:"kernel,omitempty"`
+	Since  unit.Time `json:"since_ns,omitempty"`
 	// Wait bounds start, stop and restart, in nanoseconds; 0: WaitDefault. When
 	// it is over the answer is CodeTimeout with the units as they are then;
 	// what was asked for goes on.
@@ -78,7 +97,11 @@ type Response struct {
 	Machine *Machine      `json:"machine,omitempty"`
 	Units   []unit.Report `json:"units,omitempty"`
 	Lines   []Line        `json:"lines,omitempty"`
-	Text    []string      `json:"text,omitempty"` // Reload: what has changed
+	Changes []unit.Change `json:"changes,omitempty"` // Reload
+	Nodes   []unit.Node   `json:"nodes,omitempty"`   // Graph
+	Spans   []unit.Span   `json:"spans,omitempty"`   // Blame
+	Reasons []unit.Reason `json:"reasons,omitempty"` // Why
+	Exec    *Launch       `json:"exec,omitempty"`    // Exec
 	More    bool          `json:"more,omitempty"`
 }
 
@@ -97,14 +120,23 @@ type Machine struct {
 	Notes    []string      `json:"notes,omitempty"`    // warnings about the machine
 }
 
-// Line is one line of a unit's log.
+// Launch is what svc exec needs to run a command as a unit does: it moves itself
+// into the cgroup and executes /init exec with the spec as descriptor 3.
+type Launch struct {
+	Spec   []byte `json:"spec"`   // of package launch, which svc passes on unread
+	Cgroup string `json:"cgroup"` // path of the directory
+}
+
+// Line is one line of a log. Unit is empty for the kernel's.
 type Line struct {
 	Seq   uint64    `json:"seq"`
 	Stamp unit.Time `json:"stamp_ns"` // CLOCK_BOOTTIME
 	Wall  int64     `json:"wall_ns"`  // the same on the wall clock of now, Unix time in nanoseconds
 	Unit  string    `json:"unit"`
 	Text  string    `json:"text"`
-	Lost  uint64    `json:"lost,omitempty"` // lines that the ring dropped before this one
+	// Severity is that of syslog(3) plus one: 1 emergency to 8 debug; 0: none was said.
+	Severity int8   `json:"severity,omitempty"`
+	Lost     uint64 `json:"lost,omitempty"` // lines that the ring dropped before this one
 }
 
 // Code says what kind of error an answer is, for programs.

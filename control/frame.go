@@ -60,7 +60,7 @@ func split(r Response, limit int) ([][]byte, error) {
 	}
 	first, second := r, r
 	first.More = true
-	second.Machine, second.Text = nil, nil
+	second.Machine, second.Changes = nil, nil
 	switch {
 	case len(r.Units) > 1:
 		half := len(r.Units) / 2

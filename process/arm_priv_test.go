@@ -46,9 +46,9 @@ func TestStartFails(t *testing.T) {
 		{unit.Unit{Command: []string{"/nosuch"}}, `exec "/nosuch": no such file or directory`},
 		{unit.Unit{Command: []string{script}}, fmt.Sprintf(`exec %q: its interpreter "/nosuch/interpreter": no such file or directory`, script)},
 		{unit.Unit{Command: []string{plain}}, fmt.Sprintf("exec %q: permission denied", plain)},
-		{unit.Unit{Command: []string{"/bin/true"}, Directory: "/nosuch"}, `chdir "/nosuch": no such file or directory`},
-		{unit.Unit{Command: []string{"/bin/true"}, User: "nosuch"}, `user "nosuch": no such user in /etc/passwd`},
-		{unit.Unit{Command: []string{"/bin/true"}, Group: "nosuch"}, `user: no group "nosuch" in /etc/group`},
+		{unit.Unit{Command: []string{"/bin/true"}, Process: unit.Process{Directory: "/nosuch"}}, `chdir "/nosuch": no such file or directory`},
+		{unit.Unit{Command: []string{"/bin/true"}, Process: unit.Process{User: "nosuch"}}, `user "nosuch": no such user in /etc/passwd`},
+		{unit.Unit{Command: []string{"/bin/true"}, Process: unit.Process{Group: "nosuch"}}, `user: no group "nosuch" in /etc/group`},
 	} {
 		b := newBench(t)
 		c.unit.Name = "bad"

@@ -248,13 +248,13 @@ func (b *bench) over() {
 }
 
 func shell(name, script string) *unit.Unit {
-	return &unit.Unit{Name: name, Command: []string{"/bin/sh", "-c", script}, Umask: 0o22}
+	return &unit.Unit{Name: name, Command: []string{"/bin/sh", "-c", script}, Process: unit.Process{Umask: 0o22}}
 }
 
 // acting is a unit that runs act.
 func acting(name string, by unit.ReadyBy, args ...string) *unit.Unit {
 	self, _ := os.Executable()
-	return &unit.Unit{Name: name, Command: append([]string{self}, args...), ReadyBy: by, Umask: 0o22}
+	return &unit.Unit{Name: name, Command: append([]string{self}, args...), ReadyBy: by, Process: unit.Process{Umask: 0o22}}
 }
 
 func alive(pid int) bool { return unix.Kill(pid, 0) == nil }

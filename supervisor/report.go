@@ -38,7 +38,9 @@ func (s *State) report(i int) unit.Report {
 			r.Retry = n.retry
 		}
 	case unit.Waiting:
-		r.Waits = s.waits(i)
+		for _, name := range s.waits(i) {
+			r.Waits = append(r.Waits, unit.Wait{Name: name})
+		}
 	}
 	return r
 }

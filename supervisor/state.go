@@ -220,7 +220,7 @@ func (n *node) stopTimeout() time.Duration {
 }
 
 // timer asks for a timer and gives it a new generation.
-func (s *State) timer(i int, t unit.Timer, at unit.Time) {
+func (s *State) timer(i int, t unit.TimerFor, at unit.Time) {
 	n := &s.nodes[i]
 	n.gen[t]++
 	n.set[t] = true
@@ -228,7 +228,7 @@ func (s *State) timer(i int, t unit.Timer, at unit.Time) {
 }
 
 // cancel makes the timers stale: should they fire, nothing knows them.
-func (s *State) cancel(i int, ts ...unit.Timer) {
+func (s *State) cancel(i int, ts ...unit.TimerFor) {
 	n := &s.nodes[i]
 	for _, t := range ts {
 		n.gen[t]++

@@ -201,7 +201,7 @@ func (s *State) empty(i int) {
 	}
 }
 
-func (s *State) timeout(i int, t unit.Timer) {
+func (s *State) timeout(i int, t unit.TimerFor) {
 	n := &s.nodes[i]
 	if !timerOf[t][n.state] {
 		return

@@ -31,7 +31,7 @@ func TestNeedThatFailsHoldsBack(t *testing.T) {
 	m := newSim(t, task("bad"), service("a", needs("bad")), service("z", wants("a")))
 	m.act["bad"] = conduct{exitAfter: time.Second, exitStatus: exit1}
 	m.boot().run(time.Minute).want("bad failed", "a waiting", "z ready")
-	if r, _ := m.s.Report([]string{"a"}); len(r[0].Waits) != 1 || r[0].Waits[0] != "bad" {
+	if r, _ := m.s.Report([]string{"a"}); len(r[0].Waits) != 1 || r[0].Waits[0].Name != "bad" {
 		t.Errorf("a waits for %v, want [bad]", r[0].Waits)
 	}
 	m.act["bad"] = conduct{}

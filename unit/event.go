@@ -50,6 +50,25 @@ const (
 	AskRestart
 	// AskEnd: the machine is to end as How; Text says who asked.
 	AskEnd
+	// AskReload: the running unit is to read its own configuration anew.
+	AskReload
+	// AskReset: past failures and counts are to be forgotten.
+	AskReset
+	// MainPid: the main process of Run is Pid now (MAINPID=, a pid file).
+	MainPid
+	// Extend: what is under way (start, stop) may take For from now on.
+	Extend
+	// Reloading: Run has begun to read its configuration anew; IsReady follows.
+	Reloading
+	// Sick: a health check of Run failed. Text says how; Force: that was once
+	// too often, and the unit is to be restarted; Signal: by that signal.
+	Sick
+	// Healthy: a health check of Run succeeded after it had failed.
+	Healthy
+	// Due: the timer is due; Text says by what.
+	Due
+	// Planned: the timer is due at Wall; Text says so to people.
+	Planned
 )
 
 // Event is something that happened. Which fields count depends on Op.
@@ -60,10 +79,13 @@ type Event struct {
 	Pid    int
 	Status Status
 	Text   string
-	Timer  Timer
+	Timer  TimerFor
 	Gen    uint32
 	Force  bool
 	How    How
+	Signal int
+	For    time.Duration
+	Wall   int64 // Unix time in nanoseconds; 0: none
 	// Seq of an event that its source keeps until it is told (by Commit) that
 	// a snapshot holds the consequences; 0: nothing to tell.
 	Seq uint64
@@ -80,19 +102,20 @@ func (s Status) Exit() (code int, ok bool) { return int(s>>8) & 0xff, s&0x7f == 
 // Signal is the signal that ended the process, if one did.
 func (s Status) Signal() (sig int, ok bool) { return int(s & 0x7f), s&0x7f != 0 }
 
-// Timer names what a timer of a unit is for.
-type Timer uint8
+// TimerFor names what a timer of a unit is for.
+type TimerFor uint8
 
 const (
-	StartTimer    Timer = iota // not ready in time
-	StopTimer                  // the stop signal was not obeyed in time
-	KillTimer                  // SIGKILL was not obeyed in time
-	BackOffTimer               // time to try again
-	DeadlineTimer              // an essential unit has waited long enough
-	WaitTimer                  // waiting long enough to be named
-	EndTimer                   // the end as a whole; Unit is empty
-	WayTimer                   // essential units have had their head start; Unit is empty
-	Timers                     // their number
+	StartTimer    TimerFor = iota // not ready in time
+	StopTimer                     // the stop signal was not obeyed in time
+	KillTimer                     // SIGKILL was not obeyed in time
+	BackOffTimer                  // time to try again
+	DeadlineTimer                 // an essential unit has waited long enough
+	WaitTimer                     // waiting long enough to be named
+	EndTimer                      // the end as a whole; Unit is empty
+	WayTimer                      // essential units have had their head start; Unit is empty
+	HookTimer                     // a hook has not ended in time
+	Timers                        // their number
 )
 
 // How a machine ends.
@@ -139,6 +162,8 @@ const (
 	Say
 	// EndNow: everything that could be stopped is; the keeper does the rest.
 	EndNow
+	// Signal sends Signal to the main process of Run.
+	Signal
 )
 
 // Action is something to be done. Which fields count depends on Op.
@@ -146,8 +171,10 @@ type Action struct {
 	Op       ActionOp
 	Unit     *Unit
 	Run      Run
+	Part     Part // of Start and Adopt: what the run executes
+	Pid      int  // of Adopt: the main process as MainPid said; 0: it did not
 	Signal   int
-	Timer    Timer
+	Timer    TimerFor
 	Gen      uint32
 	At       Time
 	From, To State
@@ -158,22 +185,100 @@ type Action struct {
 
 // Report is everything that svc status shows of a unit.
 type Report struct {
-	Name        string        `json:"name"`
-	Kind        Kind          `json:"kind"`
-	Description string        `json:"description,omitempty"`
-	State       State         `json:"state"`
-	Up          bool          `json:"up"` // desired
-	Essential   bool          `json:"essential,omitempty"`
-	Since       Time          `json:"since_ns"` // boot time of the last transition
-	Run         Run           `json:"run,omitempty"`
-	Pid         int           `json:"pid,omitempty"`
-	Memory      int64         `json:"memory,omitempty"` // bytes charged to the unit's cgroup or resident
-	Restarts    int           `json:"restarts"`
-	Retry       Time          `json:"retry_ns,omitempty"` // BackOff: when
-	Note        string        `json:"note,omitempty"`     // the unit's own word
-	Why         string        `json:"why,omitempty"`      // why it is not ready
-	Waits       []string      `json:"waits,omitempty"`    // names of what it waits for
-	LastLines   []string      `json:"last_lines,omitempty"`
-	Processes   int           `json:"processes,omitempty"`
-	Uptime      time.Duration `json:"-"`
+	Name        string `json:"name"`
+	Kind        Kind   `json:"kind"`
+	Description string `json:"description,omitempty"`
+	File        string `json:"file,omitempty"`
+	State       State  `json:"state"`
+	Up          bool   `json:"up"` // desired
+	Essential   bool   `json:"essential,omitempty"`
+	Since       Time   `json:"since_ns"` // boot time of the last transition
+	Run         Run    `json:"run,omitempty"`
+	Pid         int    `json:"pid,omitempty"`
+	Part        Part   `json:"part,omitempty"`   // the hook that runs; 0: none
+	Memory      int64  `json:"memory,omitempty"` // bytes charged to the unit's cgroup or resident
+	Restarts    int    `json:"restarts"`
+	Retry       Time   `json:"retry_ns,omitempty"` // BackOff: when
+	Note        string `json:"note,omitempty"`     // the unit's own word
+	Why         string `json:"why,omitempty"`      // why it is not ready
+	Sick        string `json:"sick,omitempty"`     // how its health check fails; empty: it does not
+	Waits       []Wait `json:"waits,omitempty"`    // what it waits for
+
+	// Of a task or a timer.
+	Next     int64         `json:"next_ns,omitempty"` // Unix time of the next run
+	NextText string        `json:"next,omitempty"`    // the same for people
+	LastRun  Time          `json:"last_run_ns,omitempty"`
+	LastTook time.Duration `json:"last_took_ns,omitempty"`
+
+	StartTimeout time.Duration `json:"start_timeout_ns,omitempty"`
+	StopTimeout  time.Duration `json:"stop_timeout_ns,omitempty"`
+
+	LastLines []string `json:"last_lines,omitempty"`
+	Processes int      `json:"processes,omitempty"`
+	Sessions  int      `json:"sessions,omitempty"` // of a unit that stops by its main process alone
 }
+
+// Well says whether the unit needs no attention.
+func (r *Report) Well() bool {
+	return (r.State.Well() || r.Kind == Timer && r.State == Waiting && r.Why == "") && r.Sick == ""
+}
+
+// Wait is one thing that a unit waits for.
+type Wait struct {
+	Name string `json:"name"`           // of a unit
+	Text string `json:"text,omitempty"` // more about it
+}
+
+// Span is the way of one unit through the boot and the end, on CLOCK_BOOTTIME;
+// 0: not yet.
+type Span struct {
+	Name      string `json:"name"`
+	Kind      Kind   `json:"kind"`
+	Asked     Time   `json:"asked_ns,omitempty"` // it was to run
+	Began     Time   `json:"began_ns,omitempty"` // its first run began
+	Ready     Time   `json:"ready_ns,omitempty"` // it was ready for the first time
+	Failed    Time   `json:"failed_ns,omitempty"`
+	Stopping  Time   `json:"stopping_ns,omitempty"` // at the end of the machine
+	Stopped   Time   `json:"stopped_ns,omitempty"`
+	After     string `json:"after,omitempty"`      // the last thing that its start waited for
+	StopAfter string `json:"stop_after,omitempty"` // the last thing that its stop waited for
+}
+
+// Node is a unit in the graph, as svc graph shows it.
+type Node struct {
+	Name  string   `json:"name"`
+	Kind  Kind     `json:"kind"`
+	State State    `json:"state"`
+	Needs []string `json:"needs,omitempty"`
+	Wants []string `json:"wants,omitempty"`
+	After []string `json:"after,omitempty"`
+}
+
+// Reason is one line of why a unit is as it is: Depth 0 is the unit itself,
+// what comes below it is deeper.
+type Reason struct {
+	Depth int    `json:"depth"`
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	Text  string `json:"text"`
+	Since Time   `json:"since_ns"`
+}
+
+// Change is what a new configuration does to one unit.
+type Change struct {
+	Name string   `json:"name"`
+	Op   ChangeOp `json:"op"`
+	// Keys that differ, of Changed.
+	Keys []string `json:"keys,omitempty"`
+	// Restart: its process has to be started anew for it.
+	Restart bool `json:"restart,omitempty"`
+}
+
+// ChangeOp says what becomes of a unit.
+type ChangeOp string
+
+const (
+	Added   ChangeOp = "added"
+	Removed ChangeOp = "removed"
+	Changed ChangeOp = "changed"
+)

@@ -59,12 +59,12 @@ func TestLoad(t *testing.T) {
 	}
 	want := []*Unit{
 		{Name: "getty@ttyS0", File: "/etc/svc/getty@ttyS0.toml", Command: []string{"/bin/sh", "-c", "exec /sbin/getty 115200 ttyS0"},
-			TTY: "ttyS0", Umask: 0o22, StartTimeout: time.Minute, StopTimeout: 10 * time.Second},
+			Process: Process{TTY: "ttyS0", Umask: 0o22}, StartTimeout: time.Minute, StopTimeout: 10 * time.Second},
 		{Name: "keys", File: "/etc/svc/keys.toml", Kind: Task, ReadyBy: ByExit, Restart: Never, Command: []string{"/usr/bin/ssh-keygen", "-A"},
-			Before: []string{"sshd"}, Umask: 0o22, StartTimeout: 90 * time.Second, StopTimeout: 10 * time.Second, PidsMax: 9},
+			Before: []string{"sshd"}, StartTimeout: 90 * time.Second, StopTimeout: 10 * time.Second, Process: Process{Umask: 0o22, PidsMax: 9}},
 		{Name: "sshd", File: "/etc/svc/sshd.toml", Description: "OpenSSH server", Command: []string{"/usr/sbin/sshd", "-D", "-e"},
 			Needs: []string{"network"}, After: []string{"devices"}, Essential: true, ReadyBy: ByTCP, ReadyPort: 22, StopMain: true, StopSignal: 2,
-			StartTimeout: time.Minute, StopTimeout: 90 * time.Second, User: "nobody", Umask: 0o77, Env: []string{"A=1", "B=2"}, PidsMax: -1, MemoryMax: 256 << 20},
+			StartTimeout: time.Minute, StopTimeout: 90 * time.Second, Process: Process{User: "nobody", Umask: 0o77, Env: []string{"A=1", "B=2"}, PidsMax: -1, MemoryMax: 256 << 20}},
 	}
 	if d := cmp.Diff(want, c.Units, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)

@@ -34,8 +34,10 @@ func (c *Config) unit(name, file, text string) (*Unit, error) {
 		StopMain:     doc.String("stop") == "main",
 		StartTimeout: orDefault(doc.Duration("start_timeout"), DefaultStartTimeout),
 		StopTimeout:  orDefault(doc.Duration("stop_timeout"), DefaultStopTimeout),
-		User:         doc.String("user"), Group: doc.String("group"), Directory: doc.String("directory"),
-		Umask: 0o022, TTY: doc.String("tty"), MemoryMax: doc.Size("memory_max"),
+		Process: Process{
+			User: doc.String("user"), Group: doc.String("group"), Directory: doc.String("directory"),
+			Umask: 0o022, TTY: doc.String("tty"), MemoryMax: doc.Size("memory_max"),
+		},
 	}
 	if mask, ok := parseUmask(doc.String("umask")); ok {
 		u.Umask = mask

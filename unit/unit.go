@@ -25,15 +25,18 @@ const (
 	// Milestone is a point that the boot passes. Once reached it stays reached
 	// until the end, whatever becomes of the units that led to it.
 	Milestone
+	// Timer is a process that runs once each time that it is due; between its
+	// runs it waits.
+	Timer
 )
 
 // String is the word used in unit files, status tables and logs.
 func (k Kind) String() string { return word(kindWords[:], int(k)) }
 
-var kindWords = [...]string{"service", "task", "link", "milestone"}
+var kindWords = [...]string{"service", "task", "link", "milestone", "timer"}
 
 // HasProcess says whether the kind is carried out by a process of its own.
-func (k Kind) HasProcess() bool { return k == Service || k == Task }
+func (k Kind) HasProcess() bool { return k == Service || k == Task || k == Timer }
 
 // State is the current state of a unit. The exits of each state are listed
 // with it; supervisor/step.go is the only place that takes them.
@@ -114,6 +117,16 @@ const (
 	ByExit
 	// ByArm: the arm says so. Every kind without a process.
 	ByArm
+	// ByUnix: a socket is bound to the path Unit.ReadyPath and listens.
+	ByUnix
+	// ByFD: a newline arrived on the descriptor Unit.ReadyFD, as s6 has it
+	// (notification-fd).
+	ByFD
+	// ByProbe: Unit.ReadyProbe succeeded.
+	ByProbe
+	// ByPidFile: the program puts itself into the background and writes the pid
+	// of its main process to Unit.ReadyPath.
+	ByPidFile
 )
 
 // Restart says when a process that ended is started again.
@@ -136,6 +149,7 @@ type Unit struct {
 	Kind        Kind   `json:"kind"`
 	File        string `json:"file,omitempty"` // where it was declared; empty: built in
 	Description string `json:"description,omitempty"`
+	Transient   bool   `json:"transient,omitempty"` // made by svc run; gone with the boot
 
 	// Edges, by name. Before has become After of the other unit when a graph
 	// was made (see Graph).
@@ -146,10 +160,18 @@ type Unit struct {
 	Essential bool
 	// Manual units are not started at boot.
 	Manual bool
+	// Conditions that do not hold when it is to start have it skipped.
+	Conditions []Condition
 
-	ReadyBy   ReadyBy
-	ReadyPort uint16
-	Restart   Restart
+	ReadyBy    ReadyBy
+	ReadyPort  uint16 // ByTCP
+	ReadyPath  string // ByUnix, ByPidFile
+	ReadyFD    int    // ByFD
+	ReadyProbe *Probe // ByProbe
+	Restart    Restart
+	Health     *Health       // nil: nobody asks
+	Watchdog   time.Duration // WATCHDOG=1 comes at least that often; 0: need not
+	FDStore    int           // descriptors that it may leave for its next run
 
 	// StopMain ends only the main process; what it forked (the sessions of
 	// sshd) lives on in the old run's cgroup.
@@ -158,18 +180,25 @@ type Unit struct {
 
 	StartTimeout time.Duration // from the start of a run to ready
 	StopTimeout  time.Duration // from the stop signal to SIGKILL
+	HookTimeout  time.Duration // of each hook
 
-	Command   []string // argv; Command[0] is an absolute path
-	User      string   // empty: root
-	Group     string   // empty: the user's own
-	Directory string   // empty: /
-	Umask     uint32   // default 022
-	Env       []string // NAME=value, added to PATH, HOME, USER …
-	TTY       string   // "ttyS0": stdin, stdout, stderr and controlling terminal
-	PidsMax   int64    // pids.max of the cgroup; 0: 4096; -1: no limit
-	MemoryMax int64    // memory.max in bytes; 0: no limit
+	Command      []string // argv; Command[0] is an absolute path
+	Hooks        [Parts][]string
+	ReloadSignal int // what svc reload NAME sends; 0: it runs Hooks[Reload], or cannot
 
-	Link *LinkConfig `json:",omitempty"` // Kind Link
+	Process // how its processes run
+
+	LogFile *LogFile     // nil: the ring alone
+	Timer   *TimerConfig `json:",omitempty"` // Kind Timer
+	Link    *LinkConfig  `json:",omitempty"` // Kind Link
+}
+
+// Argv is what a part of the unit executes; nil: it has no such part.
+func (u *Unit) Argv(p Part) []string {
+	if p == Main {
+		return u.Command
+	}
+	return u.Hooks[p]
 }
 
 // LinkConfig is a [[link]] of init.toml.
@@ -194,6 +223,7 @@ type Machine struct {
 const (
 	DefaultStartTimeout = 60 * time.Second
 	DefaultStopTimeout  = 10 * time.Second
+	DefaultHookTimeout  = 30 * time.Second
 	DefaultPidsMax      = 4096
 	LeaseTimeout        = 30 * time.Second // a link's StartTimeout
 	KillTimeout         = 5 * time.Second  // from SIGKILL to stuck
@@ -203,6 +233,9 @@ const (
 	BackOffMost         = 30 * time.Second
 	BackOffReset        = 30 * time.Second // up that long: the next failure starts anew
 	WaitNote            = 5 * time.Second  // what waits longer is named on the console
+	HealthPeriod        = 10 * time.Second
+	HealthTimeout       = 3 * time.Second
+	HealthThreshold     = 3 // failures in a row
 )
 
 // Names of the milestones that every machine has.

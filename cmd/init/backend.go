@@ -22,7 +22,7 @@ type backend struct {
 	loop     *supervisor.Loop
 	procs    *process.Arm
 	note     func(string)
-	reload   func() ([]string, error)
+	reload   func() error
 	now      func() unit.Time
 	epoch    uint32
 	mistakes []string
@@ -127,10 +127,18 @@ func others(names, asked []string) (left []string) {
 }
 
 // Reload reads the configuration anew; see machine.reload.
-func (b *backend) Reload(_ context.Context, who string) ([]string, error) {
+func (b *backend) Reload(_ context.Context, dry bool, who string) ([]unit.Change, error) {
 	b.note("reload asked by " + who)
-	return b.reload()
+	return nil, b.reload()
 }
+
+func (b *backend) Run(context.Context, string, string, string) ([]unit.Report, error) { return nil, nil }
+func (b *backend) Exec(context.Context, string, []string, string) (*control.Launch, error) {
+	return nil, nil
+}
+func (b *backend) Graph(context.Context) ([]unit.Node, error)         { return nil, nil }
+func (b *backend) Blame(context.Context) ([]unit.Span, error)         { return nil, nil }
+func (b *backend) Why(context.Context, string) ([]unit.Reason, error) { return nil, nil }
 
 // End begins the end.
 func (b *backend) End(_ context.Context, how unit.How, who string) error {

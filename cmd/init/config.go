@@ -33,6 +33,6 @@ func fallback(c *unit.Config) {
 	c.Units = append(c.Units, &unit.Unit{
 		Name: "sshd", Kind: unit.Service, Description: "built in: safe mode found no unit sshd",
 		Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Essential: true, StopMain: true,
-		StartTimeout: unit.DefaultStartTimeout, StopTimeout: unit.DefaultStopTimeout, Umask: 0o022,
+		StartTimeout: unit.DefaultStartTimeout, StopTimeout: unit.DefaultStopTimeout, Process: unit.Process{Umask: 0o022},
 	})
 }

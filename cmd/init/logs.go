@@ -11,7 +11,8 @@ import (
 )
 
 // Logs hands out the last n lines of a unit, and with follow what comes.
-func (b *backend) Logs(ctx context.Context, name string, n int, follow bool, emit func([]control.Line) error) error {
+func (b *backend) Logs(ctx context.Context, q control.LogQuery, emit func([]control.Line) error) error {
+	name, n, follow := q.Names[0], q.N, q.Follow
 	var missing []string
 	if err := b.loop.Call(ctx, func(s *supervisor.State) { _, missing = s.Report([]string{name}) }); err != nil {
 		return err

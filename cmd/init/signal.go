@@ -25,7 +25,7 @@ func (m *machine) signal(sig int) {
 	case unix.SIGUSR2, unix.SIGPWR:
 		end(unit.PowerOff)
 	case unix.SIGHUP:
-		if _, err := m.reload(); err != nil {
+		if err := m.reload(); err != nil {
 			m.log.Say(kmsg.Error, "reload: ", err.Error())
 		}
 	}
@@ -34,16 +34,16 @@ func (m *machine) signal(sig int) {
 // reload has a fresh supervisor read the configuration, unless that has a
 // mistake: then everything stays as it was. Units whose files are unchanged
 // keep their processes, since the next epoch takes them over.
-func (m *machine) reload() ([]string, error) {
+func (m *machine) reload() error {
 	config, err := unit.Load(os.DirFS("/etc"), "/etc")
 	if err == nil {
 		_, err = config.Graph()
 	}
 	if err != nil {
-		return nil, &control.Error{Code: control.CodeRefused, Text: err.Error()}
+		return &control.Error{Code: control.CodeRefused, Text: err.Error()}
 	}
 	time.AfterFunc(reloadPause, func() { m.exit(exitFresh) })
-	return []string{"a fresh supervisor reads the configuration; what runs goes on with what it was started with"}, nil
+	return nil
 }
 
 const reloadPause = 100 * time.Millisecond // for the answer to reach svc

@@ -76,7 +76,7 @@ func (a *app) outcome(u *unit.Report, well bool, took time.Duration) string {
 		line += fmt.Sprintf("  pid %d", u.Pid)
 	}
 	if len(u.Waits) > 0 {
-		line += "  for " + escape(names(u.Waits))
+		line += "  for " + escape(waits(u.Waits))
 	} else if why := u.Why; why != "" && !well {
 		line += "  " + escape(why)
 	} else if u.Note != "" {
@@ -91,10 +91,10 @@ func (a *app) reload(args []string) error {
 		return err
 	}
 	got, err := a.ask(control.Request{Op: control.Reload}, control.WaitDefault+slack)
-	for _, line := range got.Text {
-		fmt.Fprintln(a.out, escape(line))
+	for _, c := range got.Changes {
+		fmt.Fprintln(a.out, escape(c.Name), c.Op)
 	}
-	if err == nil && len(got.Text) == 0 {
+	if err == nil && len(got.Changes) == 0 {
 		fmt.Fprintln(a.out, "nothing has changed")
 	}
 	return err

@@ -53,7 +53,7 @@ func (s *screen) String() string {
 
 // rank orders the kinds: what the rest stands on comes first.
 func rank(k unit.Kind) int {
-	return slices.Index([]unit.Kind{unit.Link, unit.Milestone, unit.Service, unit.Task}, k)
+	return slices.Index([]unit.Kind{unit.Link, unit.Milestone, unit.Service, unit.Timer, unit.Task}, k)
 }
 
 // dull says whether a unit is worth no line of its own.
@@ -209,7 +209,7 @@ func (s *screen) note(u *unit.Report) string {
 		add(u.Why)
 	case unit.Waiting:
 		if len(u.Waits) > 0 {
-			add("for " + names(u.Waits))
+			add("for " + waits(u.Waits))
 		}
 		add(u.Why)
 	default:
@@ -222,8 +222,15 @@ func (s *screen) note(u *unit.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// names lists a few names, and how many more there are.
-func names(all []string) string {
+// waits lists a few of what a unit waits for, and how many more there are.
+func waits(on []unit.Wait) string {
+	all := make([]string, len(on))
+	for i, w := range on {
+		all[i] = w.Name
+		if w.Text != "" {
+			all[i] += " (" + w.Text + ")"
+		}
+	}
 	const most = 4
 	if len(all) <= most {
 		return strings.Join(all, ", ")

@@ -18,7 +18,7 @@ func TestWords(t *testing.T) {
 		{size(0), ""}, {size(1), "1K"}, {size(820 << 10), "820K"}, {size(31 << 20), "31.0M"}, {size(5 << 29), "2.5G"},
 		{count(1, "mistake"), "1 mistake"}, {count(3, "mistake"), "3 mistakes"},
 		{cut("hello", 5), "hello"}, {cut("hello", 4), "hel…"}, {cut("hällo", 4), "häl…"}, {cut("hello", 0), "hello"},
-		{names([]string{"a", "b", "c", "d"}), "a, b, c, d"}, {names([]string{"a", "b", "c", "d", "e"}), "a, b, c and 2 more"},
+		{waits([]unit.Wait{{Name: "a"}, {Name: "b", Text: "5 s"}}), "a, b (5 s)"}, {waits(make([]unit.Wait, 5)), ", ,  and 2 more"},
 		{escape("plain ü 語"), "plain ü 語"}, {escape("a\tb"), "a    b"}, {escape("\x1b[2Jx\r\n\x07"), `\x1b[2Jx\x0d\x0a\x07`},
 		{escape("\xff"), `\xff`}, {escape("\u009b\u202e"), `\u009b\u202e`}, {escape("\ufffd"), "\ufffd"},
 	} {
