@@ -79,7 +79,11 @@ func parseReply(b []byte, mac net.HardwareAddr) (reply, error) {
 		return reply{}, errNotOurs
 	}
 	r := reply{xid: binary.BigEndian.Uint32(p.TransactionID[:])}
-	switch p.MessageType() {
+	kind := p.Options[optMessageType]
+	if len(kind) != 1 {
+		return reply{}, errNotOurs
+	}
+	switch dhcpv4.MessageType(kind[0]) {
 	case dhcpv4.MessageTypeOffer:
 		r.kind = offered
 	case dhcpv4.MessageTypeAck:
@@ -89,9 +93,10 @@ func parseReply(b []byte, mac net.HardwareAddr) (reply, error) {
 	default:
 		return reply{}, errNotOurs
 	}
-	r.server, _ = netip.AddrFromSlice(p.Options.Get(dhcpv4.OptionServerIdentifier))
+	server := p.Options[optServer]
+	r.server, _ = netip.AddrFromSlice(server)
 	if !host(r.server) {
-		return reply{}, fmt.Errorf("answer without a server: identifier %v", p.Options.Get(dhcpv4.OptionServerIdentifier))
+		return reply{}, fmt.Errorf("answer without a server: identifier %v", server)
 	}
 	if r.kind == refused {
 		return r, nil
@@ -113,7 +118,7 @@ func parseTerms(p *dhcpv4.DHCPv4) (terms, error) {
 	if !ok || !host(addr) {
 		return t, fmt.Errorf("address %v is no address of a host", p.YourIPAddr)
 	}
-	bits, err := prefixLength(addr, o.Get(dhcpv4.OptionSubnetMask))
+	bits, err := prefixLength(addr, o[optMask])
 	if err != nil {
 		return t, err
 	}
@@ -121,22 +126,22 @@ func parseTerms(p *dhcpv4.DHCPv4) (terms, error) {
 	if bits < 31 && (addr == t.Addr.Masked().Addr() || addr == broadcastOf(t.Addr)) {
 		return t, fmt.Errorf("address %s is the network itself or its broadcast", t.Addr)
 	}
-	t.Lease = seconds(o, dhcpv4.OptionIPAddressLeaseTime)
+	t.Lease = seconds(o, optLease)
 	if t.Lease == 0 {
 		return t, errors.New("no lease time")
 	}
-	t.T1 = seconds(o, dhcpv4.OptionRenewTimeValue)
-	t.T2 = seconds(o, dhcpv4.OptionRebindingTimeValue)
+	t.T1 = seconds(o, optT1)
+	t.T2 = seconds(o, optT2)
 	t.Routes = routes(o, addr)
-	t.DNS = hosts(o, dhcpv4.OptionDomainNameServer, mostDNS)
-	t.NTP = hosts(o, dhcpv4.OptionNTPServers, mostNTP)
+	t.DNS = hosts(o, optDNS, mostDNS)
+	t.NTP = hosts(o, optNTP, mostNTP)
 	t.Search = search(o)
-	if b := o.Get(dhcpv4.OptionInterfaceMTU); len(b) == 2 {
+	if b := o[optMTU]; len(b) == 2 {
 		if mtu := int(binary.BigEndian.Uint16(b)); mtu >= leastMTU && mtu <= mostMTU {
 			t.MTU = mtu
 		}
 	}
-	if name := text(o.Get(dhcpv4.OptionHostName)); isName(name) && len(name) <= 64 {
+	if name := text(o[optHostname]); isName(name) && len(name) <= 64 {
 		t.Hostname = name
 	}
 	return t, nil
@@ -169,8 +174,8 @@ func broadcastOf(p netip.Prefix) netip.Addr {
 }
 
 // seconds reads an option of seconds; 0 if there is none.
-func seconds(o dhcpv4.Options, code dhcpv4.OptionCode) time.Duration {
-	b := o.Get(code)
+func seconds(o dhcpv4.Options, code uint8) time.Duration {
+	b := o[code]
 	if len(b) != 4 {
 		return 0
 	}
@@ -178,9 +183,9 @@ func seconds(o dhcpv4.Options, code dhcpv4.OptionCode) time.Duration {
 }
 
 // hosts reads an option of addresses.
-func hosts(o dhcpv4.Options, code dhcpv4.OptionCode, most int) []netip.Addr {
+func hosts(o dhcpv4.Options, code uint8, most int) []netip.Addr {
 	var as []netip.Addr
-	for b := o.Get(code); len(b) >= 4 && len(as) < most; b = b[4:] {
+	for b := o[code]; len(b) >= 4 && len(as) < most; b = b[4:] {
 		if a := netip.AddrFrom4([4]byte(b)); host(a) {
 			as = append(as, a)
 		}
@@ -191,12 +196,12 @@ func hosts(o dhcpv4.Options, code dhcpv4.OptionCode, most int) []netip.Addr {
 // routes are those of option 121 if it is there and sound: then the routers
 // of option 3 are ignored, RFC 3442. Of those the first is the default route.
 func routes(o dhcpv4.Options, self netip.Addr) []route {
-	if b := o.Get(dhcpv4.OptionClasslessStaticRoute); b != nil {
+	if b := o[optClassless]; b != nil {
 		if rs, ok := classless(b, self); ok {
 			return rs
 		}
 	}
-	for _, via := range hosts(o, dhcpv4.OptionRouter, mostRoutes) {
+	for _, via := range hosts(o, optRouter, mostRoutes) {
 		if via != self {
 			return []route{{netip.PrefixFrom(netip.IPv4Unspecified(), 0), via}}
 		}
@@ -236,13 +241,13 @@ func classless(b []byte, self netip.Addr) ([]route, bool) {
 // some servers put several, with spaces between).
 func search(o dhcpv4.Options) []string {
 	var names []string
-	if b := o.Get(dhcpv4.OptionDNSDomainSearchList); b != nil {
+	if b := o[optSearch]; b != nil {
 		if l, err := rfc1035label.FromBytes(b); err == nil {
 			names = l.Labels
 		}
 	}
 	if names == nil {
-		names = strings.Split(text(o.Get(dhcpv4.OptionDomainName)), " ")
+		names = strings.Split(text(o[optDomain]), " ")
 		if slices.ContainsFunc(names, func(n string) bool { return strings.ContainsFunc(n, unicode.IsControl) }) {
 			return nil // no slip: somebody tries to write lines of his own
 		}
@@ -279,16 +284,37 @@ func isName(s string) bool {
 }
 
 // asked are the options that a server is asked for, option 55.
-var asked = dhcpv4.OptionCodeList{
-	dhcpv4.OptionSubnetMask, dhcpv4.OptionRouter, dhcpv4.OptionDomainNameServer,
-	dhcpv4.OptionHostName, dhcpv4.OptionDomainName, dhcpv4.OptionInterfaceMTU,
-	dhcpv4.OptionBroadcastAddress, dhcpv4.OptionNTPServers, dhcpv4.OptionIPAddressLeaseTime,
-	dhcpv4.OptionServerIdentifier, dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue,
-	dhcpv4.OptionDNSDomainSearchList, dhcpv4.OptionClasslessStaticRoute,
+var asked = []byte{
+	optMask, optRouter, optDNS, optHostname, optDomain, optMTU, optBroadcast, optNTP, optLease,
+	optServer, optT1, optT2, optSearch, optClassless,
 }
 
 // maxMessage is what we take, option 57: a whole Ethernet frame.
 const maxMessage = 1500
+
+// The options, as plain numbers: a dhcpv4.OptionCode knows its name, and brings
+// all names there are into /init.
+const (
+	optMask        = uint8(dhcpv4.OptionSubnetMask)
+	optRouter      = uint8(dhcpv4.OptionRouter)
+	optDNS         = uint8(dhcpv4.OptionDomainNameServer)
+	optHostname    = uint8(dhcpv4.OptionHostName)
+	optDomain      = uint8(dhcpv4.OptionDomainName)
+	optMTU         = uint8(dhcpv4.OptionInterfaceMTU)
+	optBroadcast   = uint8(dhcpv4.OptionBroadcastAddress)
+	optNTP         = uint8(dhcpv4.OptionNTPServers)
+	optAddr        = uint8(dhcpv4.OptionRequestedIPAddress)
+	optLease       = uint8(dhcpv4.OptionIPAddressLeaseTime)
+	optMessageType = uint8(dhcpv4.OptionDHCPMessageType)
+	optServer      = uint8(dhcpv4.OptionServerIdentifier)
+	optAsked       = uint8(dhcpv4.OptionParameterRequestList)
+	optMaxSize     = uint8(dhcpv4.OptionMaximumDHCPMessageSize)
+	optT1          = uint8(dhcpv4.OptionRenewTimeValue)
+	optT2          = uint8(dhcpv4.OptionRebindingTimeValue)
+	optClient      = uint8(dhcpv4.OptionClientIdentifier)
+	optSearch      = uint8(dhcpv4.OptionDNSDomainSearchList)
+	optClassless   = uint8(dhcpv4.OptionClasslessStaticRoute)
+)
 
 // bytes is the DHCP packet of m from the interface with mac. The client
 // identifier is hardware type and MAC, as everybody's: a reservation made for
@@ -301,28 +327,28 @@ func (m message) bytes(mac net.HardwareAddr, hostname string) []byte {
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero,
 		ServerIPAddr: net.IPv4zero, GatewayIPAddr: net.IPv4zero,
 		ClientHWAddr: mac,
-		Options:      dhcpv4.Options{},
+		Options: dhcpv4.Options{
+			optMessageType: {byte(dhcpv4.MessageTypeRequest)},
+			optClient:      append([]byte{byte(iana.HWTypeEthernet)}, mac...),
+			optMaxSize:     {maxMessage >> 8, maxMessage & 0xff},
+			optAsked:       asked,
+		},
 	}
 	binary.BigEndian.PutUint32(p.TransactionID[:], m.xid)
-	kind := dhcpv4.MessageTypeRequest
 	if m.discover {
-		kind = dhcpv4.MessageTypeDiscover
+		p.Options[optMessageType][0] = byte(dhcpv4.MessageTypeDiscover)
 	}
-	p.UpdateOption(dhcpv4.OptMessageType(kind))
-	p.UpdateOption(dhcpv4.OptClientIdentifier(append([]byte{byte(iana.HWTypeEthernet)}, mac...)))
-	p.UpdateOption(dhcpv4.OptMaxMessageSize(maxMessage))
-	p.UpdateOption(dhcpv4.Option{Code: dhcpv4.OptionParameterRequestList, Value: asked})
 	if hostname != "" {
-		p.UpdateOption(dhcpv4.OptHostName(hostname))
+		p.Options[optHostname] = []byte(hostname)
 	}
 	if m.ciaddr.IsValid() {
 		p.ClientIPAddr = m.ciaddr.AsSlice()
 	}
 	if m.ask.IsValid() {
-		p.UpdateOption(dhcpv4.OptRequestedIPAddress(m.ask.AsSlice()))
+		p.Options[optAddr] = m.ask.AsSlice()
 	}
 	if m.server.IsValid() {
-		p.UpdateOption(dhcpv4.OptServerIdentifier(m.server.AsSlice()))
+		p.Options[optServer] = m.server.AsSlice()
 	}
 	return p.ToBytes()
 }
