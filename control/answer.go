@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"os"
 	"time"
 )
 
@@ -167,7 +167,7 @@ func toError(err error) *Error {
 }
 
 // reply writes r, each frame within WriteTimeout.
-func (s *server) reply(nc net.Conn, r Response) error {
+func (s *server) reply(nc *os.File, r Response) error {
 	frames, err := split(r, FrameMax)
 	if err != nil {
 		frames, err = split(Response{Error: toError(err)}, FrameMax)

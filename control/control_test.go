@@ -325,14 +325,14 @@ func BenchmarkStatus1000(b *testing.B) {
 	for i := range 1000 {
 		f.units = append(f.units, unit.Report{Name: fmt.Sprintf("unit%04d", i), State: unit.Ready, Since: 1e9, Pid: 1000 + i, Memory: 1 << 20, Note: "listening on 22"})
 	}
-	l, err := Listen(filepath.Join(b.TempDir(), "s"))
+	path := filepath.Join(b.TempDir(), "s")
+	l, err := Listen(path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Serve(ctx, l, f) }()
-	path := strings.TrimSuffix(l.Addr().String(), ".new")
 	for b.Loop() {
 		c, err := Dial(ctx, path)
 		if err != nil {

@@ -2,13 +2,13 @@ package control
 
 import (
 	"fmt"
-	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
 // peerOf asks for SO_PEERCRED, unix(7): the credentials of connect(2).
-func peerOf(conn *net.UnixConn) (Peer, error) {
+func peerOf(conn *os.File) (Peer, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return Peer{}, err

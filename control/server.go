@@ -4,36 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 )
-
-// Listen makes the socket at path, mode 0666, in place of what was there. The
-// folder must exist. Closing the listener leaves the file: the descriptor is
-// kept by the keeper and outlives this process.
-func Listen(path string) (*net.UnixListener, error) {
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false)
-	err = os.Chmod(fresh, 0o666)
-	if err == nil {
-		err = os.Rename(fresh, path)
-	}
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
 
 // acceptPause is how long an accept that failed (no descriptors left) waits.
 const acceptPause = 100 * time.Millisecond
@@ -41,12 +16,12 @@ const acceptPause = 100 * time.Millisecond
 // Serve answers on l until ctx is done, then closes l and every connection,
 // waits for the goroutines that serve them and returns nil; or the error of a
 // listener that is broken. It survives a panic of b.
-func Serve(ctx context.Context, l *net.UnixListener, b Backend) error {
+func Serve(ctx context.Context, l *Listener, b Backend) error {
 	s := &server{backend: b, conns: map[*conn]bool{}, limits: limits{ConnMax, RequestTimeout, WriteTimeout, StatusTimeout}}
 	return s.run(ctx, l)
 }
 
-func (s *server) run(ctx context.Context, l *net.UnixListener) error {
+func (s *server) run(ctx context.Context, l *Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() {
 		l.Close()
@@ -60,14 +35,14 @@ func (s *server) run(ctx context.Context, l *net.UnixListener) error {
 		s.serving.Wait()
 	}()
 	for {
-		nc, err := l.AcceptUnix()
+		nc, err := l.Accept()
 		switch {
 		case ctx.Err() != nil:
 			if nc != nil {
 				nc.Close()
 			}
 			return nil
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, os.ErrClosed):
 			return err
 		case err != nil:
 			s.backend.Note(fmt.Sprintf("accept: %v", err))
@@ -107,7 +82,7 @@ type limits struct {
 
 // conn is one connection. The fields below peer are guarded by server.mu.
 type conn struct {
-	net  *net.UnixConn
+	net  *os.File
 	peer Peer
 	seq  uint64 // order of arrival
 	busy bool   // its request has arrived
@@ -115,7 +90,7 @@ type conn struct {
 
 // admit makes room for a connection and serves it, or tells it that the house
 // is full.
-func (s *server) admit(ctx context.Context, nc *net.UnixConn) {
+func (s *server) admit(ctx context.Context, nc *os.File) {
 	peer, err := peerOf(nc)
 	if err != nil {
 		s.backend.Note(err.Error())
@@ -183,7 +158,7 @@ func (s *server) victim() *conn {
 }
 
 // refuse says so in a frame that fits any socket buffer, and closes.
-func (s *server) refuse(nc *net.UnixConn) {
+func (s *server) refuse(nc *os.File) {
 	defer nc.Close()
 	frames, err := split(Response{Error: &Error{CodeBusy, fmt.Sprintf("%d connections are open already", s.limits.conns)}}, FrameMax)
 	if err == nil && nc.SetWriteDeadline(time.Now().Add(time.Millisecond)) == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 
@@ -13,30 +12,21 @@ import (
 // serve answers svc. The listening socket is the keeper's: a svc that comes
 // while the supervisor is replaced waits in its backlog.
 func (m *machine) serve(ctx context.Context, stored map[string]int) error {
-	var l *net.UnixListener
+	var l *control.Listener
+	var err error
 	if fd, ok := stored[keyControl]; ok {
 		delete(stored, keyControl)
-		f := os.NewFile(uintptr(fd), control.Path)
-		any, err := net.FileListener(f)
-		f.Close()
-		if err != nil {
+		if l, err = control.Adopt(fd); err != nil {
 			return fmt.Errorf("control: %w", err)
 		}
-		l = any.(*net.UnixListener)
-		l.SetUnlinkOnClose(false)
 	} else {
 		if err := os.MkdirAll("/run/hoopy", 0o755); err != nil {
 			return fmt.Errorf("control: %w", err)
 		}
-		var err error
 		if l, err = control.Listen(control.Path); err != nil {
 			return fmt.Errorf("control: %w", err)
 		}
-		raw, err := l.SyscallConn()
-		if err != nil {
-			return fmt.Errorf("control: %w", err)
-		}
-		if err := raw.Control(func(fd uintptr) { m.keeper.Store(keyControl, int(fd)) }); err != nil {
+		if err := l.Control(func(fd uintptr) { m.keeper.Store(keyControl, int(fd)) }); err != nil {
 			return fmt.Errorf("control: %w", err)
 		}
 	}
