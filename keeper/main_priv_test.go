@@ -159,6 +159,20 @@ func fakeLauncher(name string) {
 		}
 		fmt.Println(strings.Join(all, " "))
 		os.Exit(0)
+	case "later": // exits with n when it is asked to end
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, unix.SIGTERM)
+		fmt.Println("up")
+		<-asked
+		os.Exit(n)
+	case "daemon", "nanny": // has a child that exits later; stays to wait for it, or not
+		pid, err := syscall.ForkExec("/init", []string{"/init", "exec", "later:" + arg}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+		must("fork", err)
+		if verb == "daemon" {
+			os.Exit(0)
+		}
+		_, err = syscall.Wait4(pid, nil, 0, nil)
+		must("wait", err)
 	case "orphans": // a child that outlives its parent, n times
 		for range n {
 			_, err := syscall.ForkExec("/init", []string{"/init", "exec", "exit:1"}, nil)

@@ -37,6 +37,14 @@ const (
 	// Payload: who asked, for the console. From EndBegins on the keeper has an
 	// absolute deadline, after which it ends the machine by itself.
 	OpEnd
+	// OpMain makes the process A, started at B, the one whose end is the end of
+	// Token's run: its service has put itself into the background. The one
+	// descriptor is its pidfd. What was known of an earlier process of the run,
+	// its exit too, is forgotten. Answered by OpSpawned (ESRCH: no such run) and,
+	// when it is over, by OpExit. Sent again for the same process, it asks
+	// whether that has ended: nobody tells the keeper of one that is not its
+	// child.
+	OpMain
 
 	// From the keeper.
 
@@ -49,11 +57,13 @@ const (
 	// OpTable closes the answer to OpHello. A: how the machine is ending (0: it
 	// is not), B: 1 in safe mode.
 	OpTable
-	// OpSpawned answers OpSpawn. A pid, B start time; or A 0 and B errno when
-	// nothing was started (the row is gone then). Descriptor: pidfd.
+	// OpSpawned answers OpSpawn and OpMain. A pid, B start time; or A 0 and B
+	// errno when nothing was started (the row is gone then). Descriptor: pidfd.
 	OpSpawned
-	// OpExit is the end of Token's process: A the wait status, B the moment on
-	// CLOCK_BOOTTIME in nanoseconds. Sent until acknowledged, once per epoch.
+	// OpExit is the end of Token's process: A the wait status or StatusUnknown,
+	// B the moment on CLOCK_BOOTTIME in nanoseconds. Sent until acknowledged,
+	// once per epoch. It belongs to the process that OpSpawned or OpRow named
+	// last.
 	OpExit
 	// OpSignal says that PID 1 got signal A and that it means something.
 	OpSignal
@@ -63,14 +73,14 @@ const (
 
 // Version of the protocol, first in every header. Both sides are one binary;
 // it is there so that a mixed pair says so instead of guessing.
-const Version = 1
+const Version = 2
 
 // Sizes in bytes, and the most descriptors in one packet.
 const (
 	HeaderSize = 32
 	PayloadMax = 224
 	PacketMax  = HeaderSize + PayloadMax
-	FDMax      = 12
+	FDMax      = 80 // a service may leave 64 for its next run
 )
 
 // Order of descriptors in OpSpawn.
@@ -90,6 +100,11 @@ const (
 	RowAlive  = 0
 	RowExited = 1
 )
+
+// StatusUnknown is the A of OpExit when nobody can say how the process ended:
+// its parent, which is not PID 1, waited for it, on a kernel before 6.15. No wait
+// status has that bit; without it, it reads as an exit with 0.
+const StatusUnknown = 1 << 16
 
 // B of OpEnd.
 const (

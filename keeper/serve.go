@@ -79,7 +79,7 @@ func (k *keeper) serve(p *Packet, fds []int) []int {
 		if len(fds) == 1 && k.store.put(p.Payload, fds[0]) {
 			return nil
 		}
-		k.log.Say(kmsg.Warning, "store refused: ", kmsg.Num(int64(len(fds))), " descriptors, or ",
+		k.log.Say(kmsg.Warning, "store of ", string(p.Payload), " refused: ", kmsg.Num(int64(len(fds))), " descriptors, or ",
 			kmsg.Num(storeMost), " kept already")
 	case OpDrop:
 		k.store.drop(p.Payload)
@@ -87,6 +87,8 @@ func (k *keeper) serve(p *Packet, fds []int) []int {
 		s.silent = 0
 	case OpEnd:
 		k.end(p.A, p.B, string(p.Payload))
+	case OpMain:
+		return k.main(p, fds)
 	}
 	return fds
 }

@@ -1,7 +1,8 @@
 package keeper
 
-// storeMost is how many descriptors are kept for the supervisor.
-const storeMost = 4096
+// storeMost is how many descriptors are kept for the supervisor: a unit has
+// three for its log, up to four for its run, and up to 64 of its own.
+const storeMost = 16384
 
 // kept is one descriptor under its key.
 type kept struct {
