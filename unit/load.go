@@ -1,9 +1,6 @@
 package unit
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -13,17 +10,17 @@ import (
 	"hoopy/unit/schema"
 )
 
-// fileMax bounds a configuration file, in bytes.
-const fileMax = 1 << 20
-
 // Config is what the files of one machine say.
 type Config struct {
 	Machine *Machine // never nil
 	Units   []*Unit  // of etc/svc, by name; files with a mistake are left out
-	Files   int      // how many files were read
+	Files   *Files   // that it was read from
 
+	dir   string
+	keys  []schema.Key // UnitKeys, once they were needed
 	lines lines
 	bad   map[string]bool // units that were left out for their mistakes
+	top   *schema.Doc     // init.toml
 }
 
 // lines find where edges stand, for mistakes that only the graph can see: the
@@ -39,8 +36,11 @@ func (l lines) edge(unit, key, name string) int {
 	return doc.ElemLine(key, slices.Index(doc.List(key), name))
 }
 
-// Load reads init.toml and svc/*.toml of fsys, which stands for the folder
-// that mistakes and Unit.File call dir ("/etc", "root/etc").
+// Load is ReadFiles(fsys).Load(dir).
+func Load(fsys fs.FS, dir string) (*Config, error) { return ReadFiles(fsys).Load(dir) }
+
+// Load reads the files, which stand for the folder that mistakes and Unit.File
+// call dir ("/etc", "root/etc").
 //
 // The error joins one *schema.Mistake for each mistake in any file. The Config
 // is usable all the same, as the boot needs it: a bad file costs its unit
@@ -49,50 +49,52 @@ func (l lines) edge(unit, key, name string) int {
 // the machine gets FallbackLink, so that it can be reached.
 //
 // Edges are not looked at: that is Config.Graph.
-func Load(fsys fs.FS, dir string) (*Config, error) {
-	c := &Config{Machine: &Machine{}, lines: lines{}, bad: map[string]bool{}}
+func (f *Files) Load(dir string) (*Config, error) {
+	c := &Config{Machine: &Machine{}, Files: f, dir: dir, lines: lines{}, bad: map[string]bool{}}
 	var mistakes []*schema.Mistake
-	text, err := read(fsys, "init.toml")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		c.Machine.Links = []LinkConfig{FallbackLink}
-	case err != nil:
-		mistakes = append(mistakes, &schema.Mistake{File: path.Join(dir, "init.toml"), Text: reason(err)})
-	default:
-		c.Files++
-		err = c.machine(path.Join(dir, "init.toml"), text)
-		mistakes = append(mistakes, schema.Mistakes(err)...)
+	add := func(err error) { mistakes = append(mistakes, schema.Mistakes(err)...) }
+	machine, found := f.text[machineFile]
+	switch why := f.unread[machineFile]; {
+	case why != "":
+		add(&schema.Mistake{File: path.Join(dir, machineFile), Text: why})
+	case found:
+		add(c.machine(path.Join(dir, machineFile), machine))
 	}
-	if err != nil && len(c.Machine.Links) == 0 {
+	if len(c.Machine.Links) == 0 && (!found || len(mistakes) > 0) {
 		c.Machine.Links = []LinkConfig{FallbackLink}
 	}
-	entries, err := fs.ReadDir(fsys, "svc")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		mistakes = append(mistakes, &schema.Mistake{File: path.Join(dir, "svc"), Text: reason(err)})
-	}
-	for _, e := range entries {
-		name, isUnit := strings.CutSuffix(e.Name(), ".toml")
-		if !isUnit || strings.HasPrefix(name, ".") {
-			continue
-		}
-		c.Files++
-		file := path.Join(dir, "svc", e.Name())
-		text, err := read(fsys, path.Join("svc", e.Name()))
-		if err != nil {
-			mistakes = append(mistakes, &schema.Mistake{File: file, Text: reason(err)})
-			c.bad[name] = true
-			continue
-		}
-		u, err := c.unit(name, file, text)
-		mistakes = append(mistakes, schema.Mistakes(err)...)
-		if err == nil {
-			c.Units = append(c.Units, u)
-		} else {
-			c.bad[name] = true
+	for _, name := range f.names() {
+		switch folder, base := path.Split(name); {
+		case name == machineFile:
+		case f.unread[name] != "":
+			add(&schema.Mistake{File: path.Join(dir, name), Text: f.unread[name]})
+			c.bad[strings.TrimSuffix(base, ".toml")] = true
+		case folder == serviceFolder && strings.HasSuffix(base, "@.toml"):
+			add(c.template(name))
+		default:
+			add(c.add(name, f.text[name]))
 		}
 	}
+	add(c.instances())
 	sort.Slice(c.Units, func(i, j int) bool { return c.Units[i].Name < c.Units[j].Name })
 	return c, schema.Join(mistakes)
+}
+
+// add takes one unit of the file called name.
+func (c *Config) add(name, text string) error {
+	folder, base := path.Split(name)
+	called := strings.TrimSuffix(base, ".toml")
+	u, err := c.unit(called, path.Join(c.dir, name), text)
+	if err != nil {
+		c.bad[called] = true
+		return err
+	}
+	u.Transient = folder == transientFolder
+	if u.Transient {
+		u.File = ""
+	}
+	c.Units = append(c.Units, u)
+	return nil
 }
 
 // All is every unit of the machine: the built-in ones, then those of files.
@@ -101,30 +103,3 @@ func (c *Config) All() []*Unit { return append(Builtin(c.Machine), c.Units...) }
 // Graph is NewGraph of All, with mistakes that name lines. That a unit which
 // Load left out is missing is no mistake of its own.
 func (c *Config) Graph() (*Graph, error) { return newGraph(c.All(), c.lines, c.bad) }
-
-func read(fsys fs.FS, name string) (string, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return "", err
-	} else if !info.Mode().IsRegular() {
-		return "", errors.New("is no regular file")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if len(b) > fileMax {
-		return "", fmt.Errorf("is larger than %d bytes", fileMax)
-	}
-	return string(b), err
-}
-
-// reason is err without the path, which the Mistake has already.
-func reason(err error) string {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err.Error()
-	}
-	return err.Error()
-}

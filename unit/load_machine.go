@@ -23,8 +23,10 @@ func (c *Config) machine(file, text string) error {
 	if doc == nil {
 		return err
 	}
+	c.top = doc
 	c.Machine.Hostname = doc.String("hostname")
 	c.Machine.Modules = doc.List("modules")
+	c.Machine.Instances = doc.List("instances")
 	seen := map[string]bool{}
 	for _, l := range doc.Tables("link") {
 		link := LinkConfig{Name: l.String("name"), DHCP4: l.Bool("dhcp4", true), Essential: l.Bool("essential", true)}

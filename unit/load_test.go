@@ -59,18 +59,18 @@ func TestLoad(t *testing.T) {
 	}
 	want := []*Unit{
 		{Name: "getty@ttyS0", File: "/etc/svc/getty@ttyS0.toml", Command: []string{"/bin/sh", "-c", "exec /sbin/getty 115200 ttyS0"},
-			Process: Process{TTY: "ttyS0", Umask: 0o22}, StartTimeout: time.Minute, StopTimeout: 10 * time.Second},
+			Process: Process{TTY: "ttyS0", Umask: 0o22, IOLevel: 4}, StartTimeout: time.Minute, StopTimeout: 10 * time.Second, HookTimeout: 30 * time.Second},
 		{Name: "keys", File: "/etc/svc/keys.toml", Kind: Task, ReadyBy: ByExit, Restart: Never, Command: []string{"/usr/bin/ssh-keygen", "-A"},
-			Before: []string{"sshd"}, StartTimeout: 90 * time.Second, StopTimeout: 10 * time.Second, Process: Process{Umask: 0o22, PidsMax: 9}},
+			Before: []string{"sshd"}, StartTimeout: 90 * time.Second, StopTimeout: 10 * time.Second, HookTimeout: 30 * time.Second, Process: Process{Umask: 0o22, IOLevel: 4, PidsMax: 9}},
 		{Name: "sshd", File: "/etc/svc/sshd.toml", Description: "OpenSSH server", Command: []string{"/usr/sbin/sshd", "-D", "-e"},
 			Needs: []string{"network"}, After: []string{"devices"}, Essential: true, ReadyBy: ByTCP, ReadyPort: 22, StopMain: true, StopSignal: 2,
-			StartTimeout: time.Minute, StopTimeout: 90 * time.Second, Process: Process{User: "nobody", Umask: 0o77, Env: []string{"A=1", "B=2"}, PidsMax: -1, MemoryMax: 256 << 20}},
+			StartTimeout: time.Minute, StopTimeout: 90 * time.Second, HookTimeout: 30 * time.Second, Process: Process{User: "nobody", Umask: 0o77, IOLevel: 4, Env: []string{"A=1", "B=2"}, PidsMax: -1, MemoryMax: 256 << 20}},
 	}
 	if d := cmp.Diff(want, c.Units, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
 	}
-	if c.Files != 4 {
-		t.Errorf("%d files", c.Files)
+	if c.Files.Len() != 4 {
+		t.Errorf("%d files", c.Files.Len())
 	}
 	g, err := c.Graph()
 	if err != nil {
@@ -88,7 +88,7 @@ func TestLoadMistakes(t *testing.T) {
 		{"empty", "svc/a.toml", `command = []`, `etc/svc/a.toml:1: command is empty`},
 		{"empty text", "svc/a.toml", `command = " "`, `etc/svc/a.toml:1: command is empty`},
 		{"missing", "svc/a.toml", ``, `etc/svc/a.toml: key "command" is missing; write command = ["/usr/sbin/sshd", "-D"]`},
-		{"task ready", "svc/a.toml", "command = [\"/x\"]\nkind = \"task\"\nready = \"notify\"", `etc/svc/a.toml:3: a task is ready when it has exited with 0; take out ready`},
+		{"task ready", "svc/a.toml", "command = [\"/x\"]\nkind = \"task\"\nready = \"notify\"", `etc/svc/a.toml:3: a task is done when it has exited with 0; take out ready`},
 		{"task always", "svc/a.toml", "command = [\"/x\"]\nkind = \"task\"\nrestart = \"always\"", `etc/svc/a.toml:3: a task cannot have restart = "always"; write "on-failure" or "never"`},
 		{"name", "svc/Bad Name.toml", `command = ["/x"]`, `etc/svc/Bad Name.toml: "Bad Name" is no name of a unit; write small letters, digits, . _ @ and -, at most 64`},
 		{"milestone", "svc/boot.toml", `command = ["/x"]`, `etc/svc/boot.toml: the name "boot" is taken by a milestone`},
@@ -181,7 +181,7 @@ func TestGoodName(t *testing.T) {
 // docs/units.md is made from the tables that check the files.
 func TestPage(t *testing.T) {
 	const file = "../docs/units.md"
-	want := pageHead + schema.Page(UnitKeys) + pageMachine + schema.Page(MachineKeys)
+	want := pageHead + schema.Page(UnitKeys()) + pageMachine + schema.Page(MachineKeys)
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -206,14 +206,21 @@ machine and on the host that builds the image.
 Durations are texts such as ` + "`\"500ms\"`, `\"30s\"`, `\"1m30s\"`, `\"24h\"`" + `. Sizes are texts
 such as ` + "`\"64K\"`, `\"256M\"`, `\"2G\"`" + `, powers of 1024.
 
+After ` + "`svc reload`" + ` a key that is marked * holds for what runs; a change of any
+other starts the unit anew, and ` + "`svc reload --dry-run`" + ` says so before.
+
 ## /etc/svc/NAME.toml
 
-One service or task. NAME is its name: small letters, digits and ` + "`. _ @ -`" + `, at most
+One service, task or timer. NAME is its name: small letters, digits and ` + "`. _ @ -`" + `, at most
 64, the first a letter or a digit; after an ` + "`@`" + ` also capital letters
 (` + "`getty@ttyS0`" + `). The names boot, devices, network and online are those of the
 milestones: ` + "`devices`" + ` is ready when the devices present at boot have their drivers,
 ` + "`network`" + ` when an essential link has an address, ` + "`online`" + ` when there is a default
 route, ` + "`boot`" + ` when every unit of the boot is ready, failed or skipped.
+
+A file NAME@.toml is a template. Each instance NAME@WORD, which ` + "`instances`" + ` in
+init.toml names, which a unit needs or wants, or which ` + "`svc start`" + ` asks for, is a unit of
+its own with WORD in place of every ` + "`%i`" + ` (` + "`%%`" + ` is a percent sign).
 
 `
 

@@ -214,9 +214,10 @@ type LinkConfig struct {
 
 // Machine is init.toml.
 type Machine struct {
-	Hostname string   // empty: "hoopy", or what DHCP says
-	Modules  []string // loaded by name at boot: what no modalias asks for
-	Links    []LinkConfig
+	Hostname  string   // empty: "hoopy", or what DHCP says
+	Modules   []string // loaded by name at boot: what no modalias asks for
+	Instances []string // of templates, started at boot
+	Links     []LinkConfig
 }
 
 // Defaults that DESIGN fixes.

@@ -34,10 +34,10 @@ func (a *app) check(args []string) error {
 		fmt.Fprintln(a.out, escape(m.Error()))
 	}
 	if len(mistakes) > 0 {
-		fmt.Fprintf(a.out, "%s in %s\n", count(len(mistakes), "mistake"), count(c.Files, "file"))
+		fmt.Fprintf(a.out, "%s in %s\n", count(len(mistakes), "mistake"), count(c.Files.Len(), "file"))
 		return errUnwell
 	}
-	fmt.Fprintf(a.out, "no mistake in %s\n", count(c.Files, "file"))
+	fmt.Fprintf(a.out, "no mistake in %s\n", count(c.Files.Len(), "file"))
 	return nil
 }
 

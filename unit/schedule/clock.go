@@ -21,14 +21,15 @@ type Clock struct {
 // Floor tells of a moment that has been: a clock that shows less is wrong.
 func (c *Clock) Floor(t time.Time) { c.floor = later(c.floor, t) }
 
-// Look says whether the wall clock was moved, by at least a second, since the
-// last look, and whether by so much that it was wrong before.
-func (c *Clock) Look(now Now) (moved, wrong bool) {
+// Look says by how much the wall clock was set since the last look; less than a
+// second is nothing.
+func (c *Clock) Look(now Now) (by time.Duration) {
 	offset := now.Wall.Sub(time.Unix(0, 0)) - now.Boot
-	by := (offset - c.offset).Abs()
-	first := !c.looked
+	if by = offset - c.offset; !c.looked || by.Abs() < time.Second {
+		by = 0
+	}
 	c.looked, c.offset = true, offset
-	return !first && by >= time.Second, !first && by > Jump
+	return by
 }
 
 // Right says whether the wall clock may be right, or is all that there will be.

@@ -45,10 +45,9 @@ func (n Now) boot(wall time.Time) time.Duration { return n.Boot + wall.Sub(n.Wal
 // Past is what is known of a timer's runs. Moments of this boot are on
 // CLOCK_BOOTTIME; 0: none.
 //
-// Where the clock was put forward by up to Jump, what it skipped is due at once;
-// where further, nothing is (whoever keeps Past sets From). Where it was put
-// back, the next run comes no sooner than one period after the last, however far
-// back that was.
+// Where the clock was put forward by up to Jump, what it skipped since the last
+// run is due at once; where further, nothing is. Where it was put back, the next
+// run comes no sooner than one period after the last, however far back that was.
 type Past struct {
 	// Last is the start of the last run in an earlier boot, as the wall clock
 	// had it, or when the timer was first seen; zero: not known.
@@ -57,9 +56,20 @@ type Past struct {
 	Ran, Due time.Duration
 	// Occasion is the time of the cron expression for which that was.
 	Occasion time.Time
-	// From: what cron had due before does not count. The clock was wrong then,
-	// or nobody was there; only CatchUp looks behind it.
+	// From: what cron had due before does not count: the clock was wrong then,
+	// or nobody was there; only CatchUp looks behind it. See Moved. It may lie
+	// before the boot.
 	From time.Duration
+}
+
+// Moved tells that the wall clock was set by so much at boot.
+func (p *Past) Moved(by, boot time.Duration) {
+	switch {
+	case by.Abs() > Jump:
+		p.From = boot
+	case by > 0:
+		p.From -= by // which is the same wall time as before
+	}
 }
 
 // Next is the next run of a timer.
@@ -144,7 +154,7 @@ func (t *Timer) nextCron(c Cron, p Past, last time.Duration, now Now) (Next, boo
 	}
 	jitter := t.jitter(period(c, occasion), occasion.Unix())
 	n := Next{At: now.boot(occasion), Occasion: occasion}
-	if n.At < p.From || n.At < 0 {
+	if n.At < p.From {
 		n.missed = occasion
 		n.At = max(p.From, Soon)
 	}

@@ -15,6 +15,9 @@ func Page(keys []Key) string {
 
 func page(b *strings.Builder, keys []Key, within string) {
 	for _, k := range keys {
+		if within != "" && k.Doc == "" {
+			continue // what it belongs to says all about it
+		}
 		name := within + k.Name
 		title := "`" + name + "`"
 		switch k.Type {
@@ -31,6 +34,9 @@ func page(b *strings.Builder, keys []Key, within string) {
 			fmt.Fprintf(b, ", default %s", k.Default)
 		}
 		b.WriteString(".")
+		if k.Live {
+			b.WriteString(" *")
+		}
 		if k.Doc != "" {
 			b.WriteString("\n  " + strings.ReplaceAll(k.Doc, "\n", "\n  "))
 		}

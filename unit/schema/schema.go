@@ -43,6 +43,7 @@ type Key struct {
 	Name     string
 	Type     Type
 	Required bool
+	Live     bool     // of the outermost table: a change of it needs no fresh start
 	Keys     []Key    // of Table and Tables
 	Words    []string // of Enum
 	Any      []Key    // of Union: what it may be; names are not used

@@ -35,7 +35,7 @@ var testKeys = []Key{
 		{Type: Table, Example: "{ tcp = 22 }", Keys: []Key{{Name: "tcp", Type: Int, Required: true, Min: 1, Max: 65535}}},
 	}},
 	{Name: "link", Type: Tables, Keys: []Key{
-		{Name: "name", Type: String, Required: true},
+		{Name: "name", Type: String, Required: true, Doc: "Its name."},
 		{Name: "match", Type: Table, Keys: []Key{{Name: "mac", Type: String}}},
 	}},
 }

@@ -1,0 +1,92 @@
+package unit
+
+import (
+	"sort"
+
+	"hoopy/unit/schema"
+)
+
+// Diff is what becomes of each unit when now takes the place of was, by name.
+// What stands in init.toml for the machine as a whole is called "init.toml".
+func Diff(was, now *Config) []Change {
+	var changes []Change
+	live := map[string]bool{}
+	for _, k := range UnitKeys() {
+		live[k.Name] = k.Live
+	}
+	before, after := was.byName(), now.byName()
+	for name, u := range after {
+		old, ok := before[name]
+		if !ok {
+			changes = append(changes, Change{Name: name, Op: Added})
+			continue
+		}
+		var keys []string
+		if u.Kind == Link {
+			keys = linkDiff(old.Link, u.Link)
+		} else if a, b := was.lines[name], now.lines[name]; a != nil && b != nil {
+			keys = schema.Diff(a, b)
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		c := Change{Name: name, Op: Changed, Keys: keys}
+		for _, k := range keys {
+			c.Restart = c.Restart || !live[k]
+		}
+		changes = append(changes, c)
+	}
+	for name := range before {
+		if after[name] == nil {
+			changes = append(changes, Change{Name: name, Op: Removed})
+		}
+	}
+	if keys := machineDiff(was.Machine, now.Machine); len(keys) > 0 {
+		changes = append(changes, Change{Name: machineFile, Op: Changed, Keys: keys})
+	}
+	sort.Slice(changes, func(i, j int) bool { return changes[i].Name < changes[j].Name })
+	return changes
+}
+
+func (c *Config) byName() map[string]*Unit {
+	units := map[string]*Unit{}
+	for _, u := range c.All() {
+		units[u.Name] = u
+	}
+	return units
+}
+
+func linkDiff(a, b *LinkConfig) (keys []string) {
+	if a.MatchName != b.MatchName || a.MatchMAC != b.MatchMAC || a.MatchDriver != b.MatchDriver {
+		keys = append(keys, "match")
+	}
+	if a.DHCP4 != b.DHCP4 {
+		keys = append(keys, "dhcp4")
+	}
+	if a.Essential != b.Essential {
+		keys = append(keys, "essential")
+	}
+	return keys
+}
+
+func machineDiff(a, b *Machine) (keys []string) {
+	if a.Hostname != b.Hostname {
+		keys = append(keys, "hostname")
+	}
+	if !sameTexts(a.Modules, b.Modules) {
+		keys = append(keys, "modules")
+	}
+	return keys
+}
+
+func sameTexts(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
