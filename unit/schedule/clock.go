@@ -16,20 +16,25 @@ type Clock struct {
 	floor  time.Time
 	offset time.Duration // from the boot's zero to wall time, since 1970
 	looked bool
+	right  bool
 }
 
 // Floor tells of a moment that has been: a clock that shows less is wrong.
 func (c *Clock) Floor(t time.Time) { c.floor = later(c.floor, t) }
 
-// Look says by how much the wall clock was set since the last look; less than a
-// second is nothing.
-func (c *Clock) Look(now Now) (by time.Duration) {
+// Look says by how much the wall clock was set since the last look, less than a
+// second being nothing, and whether it was wrong until now.
+func (c *Clock) Look(now Now) (by time.Duration, wrong bool) {
 	offset := now.Wall.Sub(time.Unix(0, 0)) - now.Boot
-	if by = offset - c.offset; !c.looked || by.Abs() < time.Second {
-		by = 0
+	right := c.Right(now)
+	if c.looked {
+		if by = offset - c.offset; by.Abs() < time.Second {
+			by = 0
+		}
+		wrong = by.Abs() > Jump || right && !c.right
 	}
-	c.looked, c.offset = true, offset
-	return by
+	c.looked, c.offset, c.right = true, offset, right
+	return by, wrong
 }
 
 // Right says whether the wall clock may be right, or is all that there will be.

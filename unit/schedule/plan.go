@@ -62,10 +62,10 @@ type Past struct {
 	From time.Duration
 }
 
-// Moved tells that the wall clock was set by so much at boot.
-func (p *Past) Moved(by, boot time.Duration) {
+// Moved tells what Clock.Look said at boot.
+func (p *Past) Moved(by time.Duration, wrong bool, boot time.Duration) {
 	switch {
-	case by.Abs() > Jump:
+	case wrong:
 		p.From = boot
 	case by > 0:
 		p.From -= by // which is the same wall time as before
@@ -167,7 +167,7 @@ func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
 	const instant = time.Nanosecond // what comes exactly a period later may
 	switch {
 	case last > 0 && p.Occasion.After(now.Wall): // the clock was put back
-		return now.wall(last).Add(period(c, p.Occasion) - instant)
+		return later(now.wall(last).Add(period(c, p.Occasion)-instant), now.wall(p.From).Add(-instant))
 	case last == 0 && p.Last.After(now.Wall): // the same, between two boots
 		if p.Last.Sub(now.Wall) <= period(c, p.Last) {
 			return p.Last
