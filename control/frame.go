@@ -3,10 +3,11 @@ package control
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"hoopy/json"
 )
 
 // ErrFrame is the error for bytes that are no frame of this protocol.

@@ -1,7 +1,6 @@
 package netcfg
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hoopy/json"
 	"hoopy/unit"
 )
 

@@ -45,7 +45,7 @@ func TestBadRecords(t *testing.T) {
 		"{":               "unexpected end",
 		`{"version":2}`:   "version 2, not 1",
 		`{"version":1}`:   "no sound lease",
-		`{"version":"1"}`: "cannot unmarshal",
+		`{"version":"1"}`: "a text, not int",
 	} {
 		path := filepath.Join(dir, "x.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
