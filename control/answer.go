@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+
+	"hoopy/unit"
 )
 
 // serve reads the request of c and answers it. The caller closes c.
@@ -25,7 +28,11 @@ func (s *server) serve(ctx context.Context, c *conn) {
 	if c.net.SetReadDeadline(time.Now().Add(s.limits.request)) != nil {
 		return
 	}
-	switch err := readFrame(c.net, RequestMax, &r); {
+	most := RequestMax
+	if !c.peer.trusted() {
+		most = StrangerMax
+	}
+	switch err := readFrame(c.net, most, &r); {
 	case errors.Is(err, ErrFrame):
 		s.reply(c.net, Response{Error: &Error{CodeRequest, err.Error()}})
 		return
@@ -41,8 +48,29 @@ func (s *server) serve(ctx context.Context, c *conn) {
 		var b [1]byte
 		c.net.Read(b[:])
 	})
+	if !c.peer.trusted() && r.Op != Wait { // a wait holds next to nothing
+		if !s.turn(ctx, c) {
+			return
+		}
+		defer func() { <-s.strangers }()
+	}
 	s.answer(ctx, c, &r)
 	c.net.Close()
+}
+
+// turn waits until a stranger may be answered, since answers take memory: no
+// longer than the supervisor has for its status. Nothing of root waits for it.
+func (s *server) turn(ctx context.Context, c *conn) bool {
+	t := time.NewTimer(s.limits.status)
+	defer t.Stop()
+	select {
+	case s.strangers <- struct{}{}:
+		return true
+	case <-t.C:
+		s.reply(c.net, Response{Error: &Error{CodeBusy, "too many are asking at once"}})
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // answer carries one request out.
@@ -81,7 +109,7 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 		defer cancel()
 		out.Changes, err = s.backend.Reload(ctx, r.Dry, asker)
 	case Run:
-		ctx, cancel := bounded(WaitDefault)
+		ctx, cancel := bounded(s.limits.status)
 		defer cancel()
 		out.Units, err = s.backend.Run(ctx, r.Names[0], r.Unit, asker)
 	case Exec:
@@ -132,26 +160,53 @@ func check(p Peer, r *Request) *Error {
 	case len(r.Names) > NamesMax:
 		return &Error{CodeRequest, fmt.Sprintf("%d names, the limit is %d", len(r.Names), NamesMax)}
 	}
+	bad := func(text string) *Error { return &Error{CodeRequest, string(r.Op) + ": " + text} }
 	switch r.Op {
-	case Start, Stop, Restart, ReloadUnits, Reset, Signal, Wait:
+	case Start, Stop, Restart, ReloadUnits, Reset, Wait:
 		if len(r.Names) == 0 {
-			return &Error{CodeRequest, fmt.Sprintf("%s: name a unit", r.Op)}
+			return bad("name a unit")
+		}
+	case Signal:
+		if len(r.Names) == 0 {
+			return bad("name a unit")
+		}
+		if r.Signal < 1 || r.Signal > signalMax {
+			return bad(fmt.Sprintf("%d is no signal", r.Signal))
 		}
 	case Logs:
 		if len(r.Names) == 0 && !r.All && !r.Kernel {
-			return &Error{CodeRequest, "logs: name a unit"}
+			return bad("name a unit")
+		}
+		if r.Since < 0 {
+			return bad("since_ns is negative")
 		}
 	case Run, Exec, Why:
 		if len(r.Names) != 1 {
-			return &Error{CodeRequest, fmt.Sprintf("%s: name one unit", r.Op)}
+			return bad("name one unit")
+		}
+		if r.Op == Run && !unit.GoodName(r.Names[0]) {
+			return bad(fmt.Sprintf("%q is no name of a unit", r.Names[0]))
+		}
+		if r.Op == Run && r.Unit == "" {
+			return bad("unit is empty")
+		}
+		if r.Op == Exec && (len(r.Command) == 0 || r.Command[0] == "") {
+			return bad("command is empty")
+		}
+		for _, arg := range r.Command {
+			if strings.IndexByte(arg, 0) >= 0 {
+				return bad("command has a zero byte")
+			}
 		}
 	case End:
 		if _, ok := ParseHow(r.How); !ok {
-			return &Error{CodeRequest, fmt.Sprintf("end: unknown how %q", r.How)}
+			return bad(fmt.Sprintf("unknown how %q", r.How))
 		}
 	}
 	return nil
 }
+
+const signalMax = 64 // the last real-time signal of Linux
 
 func toError(err error) *Error {
 	var known *Error

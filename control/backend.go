@@ -16,34 +16,47 @@ type Backend interface {
 	Status(ctx context.Context, names []string) (*Machine, []unit.Report, error)
 
 	// Command carries out Start, Stop, Restart, ReloadUnits, Reset, Signal or
-	// Wait and returns when the units have settled, with their reports. When ctx is done first it returns their
-	// reports as they are, and ctx.Err().
+	// Wait and returns when the units have settled, with their reports: a
+	// service is ready, inactive or has given up; a task has ended. Reset and
+	// Signal change nothing that would have to settle. When ctx is done first
+	// it returns the reports as they are, and ctx.Err(); the wish stays. A name
+	// that no unit has (CodeUnknown), and a wish that is refused for one
+	// (CodeRefused), leave all of them as they were.
 	Command(ctx context.Context, c Command) ([]unit.Report, error)
 
-	// Logs calls emit with lines, oldest first, and, with Follow, with what
-	// comes, until ctx is done. An error of emit ends it and is returned. emit
-	// blocks while the client is slow: lines dropped meanwhile are counted in
-	// Line.Lost.
+	// Logs calls emit with lines, oldest first, those of several logs merged by
+	// time, and, with Follow, with what comes, until ctx is done. An error of
+	// emit ends it and is returned. emit blocks while the client is slow: lines
+	// dropped meanwhile are counted in Line.Lost. Seq grows within one unit.
 	Logs(ctx context.Context, q LogQuery, emit func([]Line) error) error
 
 	// Reload reads the configuration anew and returns what that changes; with
-	// dry it changes nothing. A mistake in any file leaves everything as it was.
+	// dry it changes nothing. Otherwise, if there are changes or in safe mode,
+	// the next supervisor answers soon after, with a higher Machine.Epoch. A
+	// mistake in any file leaves everything as it was: CodeRefused, with each
+	// mistake on a line of its own.
 	Reload(ctx context.Context, dry bool, who string) ([]unit.Change, error)
 
 	// Run makes a unit of the TOML text, called name, that lives until it is
-	// reset or the machine ends, and starts it.
+	// reset or the machine ends, asks for its start and does not wait for it.
+	// CodeExists: the name is taken; CodeRefused: the text has mistakes.
 	Run(ctx context.Context, name, text, who string) ([]unit.Report, error)
 
-	// Exec prepares a command to run as the unit's own processes do.
+	// Exec prepares a command to run as the unit's own processes do: as its
+	// user, with its environment and limits, in the cgroup of its run.
+	// CodeRefused: it does not run.
 	Exec(ctx context.Context, name string, argv []string, who string) (*Launch, error)
 
 	// Graph is every unit with its edges, in the order of the graph.
 	Graph(ctx context.Context) ([]unit.Node, error)
 
-	// Blame is the way of every unit through the boot and the end.
+	// Blame is the way of every unit through the boot, and as far as it has
+	// come through the end.
 	Blame(ctx context.Context) ([]unit.Span, error)
 
-	// Why is the chain that holds a unit back, or that brought it down.
+	// Why is the chain that holds a unit back, or that brought it down, the
+	// unit itself first. A Text goes on after the name of its unit: "waits for
+	// pool:tank", "failed: exit 1".
 	Why(ctx context.Context, name string) ([]unit.Reason, error)
 
 	// End begins the end of the machine and returns at once.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hoopy/unit"
 )
@@ -81,6 +84,72 @@ func TestHalfRequest(t *testing.T) {
 	}
 }
 
+// Who is not root has little room for a request.
+func TestStrangersRequest(t *testing.T) {
+	large, _ := appendFrame(nil, &Request{Version: Version, Op: Status, Names: []string{strings.Repeat("x", StrangerMax)}})
+	for uid, want := range map[uint32]string{uint32(os.Getuid()): `"code":"unknown"`, nobody: `"code":"request"`} {
+		us, them := pair(t)
+		s := newServer(&fake{}, limits{ConnMax, bound, bound, bound})
+		go func() {
+			defer them.Close()
+			s.serve(t.Context(), &conn{net: them, peer: Peer{UID: uid}})
+		}()
+		us.Write(large)
+		if got, err := io.ReadAll(us); errorKind(err) == "timeout" || !strings.Contains(string(got), want) {
+			t.Errorf("uid %d: %v %q", uid, err, got)
+		}
+		s.serving.Wait()
+	}
+}
+
+// A few strangers are answered at a time; root and waits are held up by none.
+func TestStrangersTurn(t *testing.T) {
+	s := newServer(&fake{units: []unit.Report{{Name: "a"}}}, limits{ConnMax, bound, bound, 20 * time.Millisecond})
+	for range Strangers {
+		s.strangers <- struct{}{}
+	}
+	for _, tt := range []struct {
+		uid  uint32
+		op   Op
+		want string
+	}{
+		{nobody, Status, `"code":"busy"`}, {nobody, Wait, `"name":"a"`}, {uint32(os.Getuid()), Status, `"name":"a"`},
+	} {
+		us, them := pair(t)
+		frame, _ := appendFrame(nil, &Request{Version: Version, Op: tt.op, Names: []string{"a"}})
+		go func() {
+			defer them.Close()
+			s.serve(t.Context(), &conn{net: them, peer: Peer{UID: tt.uid}})
+		}()
+		us.Write(frame)
+		if got, err := io.ReadAll(us); err != nil || !strings.Contains(string(got), tt.want) {
+			t.Errorf("%s of uid %d: %v %q", tt.op, tt.uid, err, got)
+		}
+		s.serving.Wait()
+	}
+	if len(s.strangers) != Strangers {
+		t.Errorf("%d turns taken, want %d", len(s.strangers), Strangers)
+	}
+}
+
+const nobody = 65534
+
+// pair is a connected pair of sockets as the server has them, with a bound.
+func pair(t *testing.T) (us, them *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = errors.Join(unix.SetNonblock(fds[0], true), unix.SetNonblock(fds[1], true))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	us, them = os.NewFile(uintptr(fds[0]), "us"), os.NewFile(uintptr(fds[1]), "them")
+	t.Cleanup(func() { us.Close(); them.Close() })
+	us.SetDeadline(time.Now().Add(bound))
+	return us, them
+}
+
 // A client that does not read its log is dropped.
 func TestSlowReader(t *testing.T) {
 	f := &fake{units: []unit.Report{{Name: "a"}}}
@@ -90,7 +159,7 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	frame, _ := appendFrame(nil, &Request{Version: 1, Op: Logs, Names: []string{"a"}, Follow: true})
+	frame, _ := appendFrame(nil, &Request{Version: Version, Op: Logs, Names: []string{"a"}, Follow: true})
 	conn.Write(frame)
 	end := time.Now().Add(bound)
 	for {

@@ -86,20 +86,25 @@ func (c *Client) Do(ctx context.Context, r Request, each func(*Response) error) 
 func (c *Client) Ask(ctx context.Context, r Request) (Response, error) {
 	all := Response{Version: Version, Units: []unit.Report{}}
 	err := c.Do(ctx, r, func(one *Response) error {
-		if one.Machine != nil {
-			all.Machine = one.Machine
-		}
-		all.Units = append(all.Units, one.Units...)
-		all.Lines = append(all.Lines, one.Lines...)
-		all.Changes = append(all.Changes, one.Changes...)
-		all.Nodes = append(all.Nodes, one.Nodes...)
-		all.Spans = append(all.Spans, one.Spans...)
-		all.Reasons = append(all.Reasons, one.Reasons...)
-		if one.Exec != nil {
-			all.Exec = one.Exec
-		}
-		all.Error = one.Error
+		all.add(one)
 		return nil
 	})
 	return all, err
+}
+
+// add puts the next part of an answer to what came before.
+func (r *Response) add(one *Response) {
+	if one.Machine != nil {
+		r.Machine = one.Machine
+	}
+	r.Units = append(r.Units, one.Units...)
+	r.Lines = append(r.Lines, one.Lines...)
+	r.Changes = append(r.Changes, one.Changes...)
+	r.Nodes = append(r.Nodes, one.Nodes...)
+	r.Spans = append(r.Spans, one.Spans...)
+	r.Reasons = append(r.Reasons, one.Reasons...)
+	if one.Exec != nil {
+		r.Exec = one.Exec
+	}
+	r.Error, r.More = one.Error, one.More
 }

@@ -8,8 +8,9 @@
 //
 // One connection carries one request and its answers. Nobody can cost others
 // anything: a request has to be whole within RequestTimeout, an answer has to
-// be read within WriteTimeout, there are at most ConnMax connections, and a
-// full house turns the oldest idle one out.
+// be read within WriteTimeout, there are at most ConnMax connections, a full
+// house turns the oldest idle one out, and users other than root have small
+// requests, of which a few are answered at a time.
 package control
 
 import (
@@ -19,8 +20,9 @@ import (
 )
 
 // Version of the protocol. It stands in every request and response; a server
-// refuses a request of another version and says which it speaks.
-const Version = 1
+// refuses a request of another version and says which it speaks. 2: waits are
+// objects, reload answers with changes.
+const Version = 2
 
 // Path is where the supervisor listens.
 const Path = "/run/hoopy/control.sock"
@@ -29,6 +31,8 @@ const Path = "/run/hoopy/control.sock"
 const (
 	FrameMax       = 1 << 20          // bytes of JSON in an answer
 	RequestMax     = 64 << 10         // bytes of JSON in a request
+	StrangerMax    = 8 << 10          // the same, of who is not root
+	Strangers      = 8                // requests of others than root that are answered at a time
 	NamesMax       = 4096             // names in a request
 	ConnMax        = 256              // connections at a time
 	RequestTimeout = 10 * time.Second // from accept to the whole request
@@ -47,14 +51,14 @@ const (
 	Start   Op = "start"   // start Names and what they need
 	Stop    Op = "stop"    // stop Names; Force: and what needs them
 	Restart Op = "restart" // stop and start Names
-	Logs    Op = "logs"    // the last N lines of Names[0]; Follow: and what comes
+	Logs    Op = "logs"    // the last N lines of Names, merged; Follow: and what comes
 	Reload  Op = "reload"  // read the configuration anew; Dry: only say what that would change
 	End     Op = "end"     // end the machine as How says
 
 	ReloadUnits Op = "reload-units" // have Names read their own configuration anew
 	Reset       Op = "reset"        // forget past failures of Names
 	Signal      Op = "signal"       // send Signal to the main processes of Names
-	Wait        Op = "wait"         // until Names have settled
+	Wait        Op = "wait"         // until Names have settled: a task has ended, a service is up or has given up
 	Run         Op = "run"          // start the transient unit that Unit (TOML) describes as Names[0]
 	Exec        Op = "exec"         // prepare Command to run as Names[0] does
 	Graph       Op = "graph"        // Nodes
@@ -62,28 +66,34 @@ const (
 	Why         Op = "why"          // Reasons of Names[0]
 )
 
-// Request is a question. Version comes first.
+// Request is a question. Version comes first. Which fields count depends on Op.
 type Request struct {
 	Version int      `json:"version"`
 	Op      Op       `json:"op"`
 	Names   []string `json:"names,omitempty"`
-	Force   bool     `json:"force,omitempty"`
-	N       int      `json:"n,omitempty"`
-	Follow  bool     `json:"follow,omitempty"`
-	How     string   `json:"how,omitempty"` // "power-off", "reboot", "halt"
-	Dry     bool     `json:"dry,omitempty"`
-	Signal  int      `json:"signal,omitempty"`
-	Command []string `json:"command,omitempty"`
-	Unit    string   `json:"unit,omitempty"`
-	// Of Logs: All units instead of Names, the Kernel's log as well, and only
-	// what was said at Since (CLOCK_BOOTTIME) or later.
+	Force   bool     `json:"force,omitempty"`  // Stop: what needs Names too
+	Dry     bool     `json:"dry,omitempty"`    // Reload: change nothing
+	How     string   `json:"how,omitempty"`    // End: "power-off", "reboot", "halt"
+	Signal  int      `json:"signal,omitempty"` // Signal: its number on Linux
+
+	Unit    string   `json:"unit,omitempty"`    // Run: what svc/NAME.toml would hold
+	Command []string `json:"command,omitempty"` // Exec: argv
+
+	// Of Logs: the last N lines, all of them if it is negative; of All units
+	// instead of Names; the Kernel's log as well; only what was said at Since
+	// (CLOCK_BOOTTIME) or later; and, with Follow, what comes.
+	N      int       `json:"n,omitempty"`
 	All    bool      `json:"all,omitempty"`
 	Kernel bool      `json:"kernel,omitempty"`
 	Since  unit.Time `json:"since_ns,omitempty"`
-	// Wait bounds start, stop and restart, in nanoseconds; 0: WaitDefault. When
-	// it is over the answer is CodeTimeout with the units as they are then;
-	// what was asked for goes on.
+	Follow bool      `json:"follow,omitempty"`
+
+	// Wait bounds what waits for units to settle (Start, Stop, Restart,
+	// ReloadUnits, Reset, Signal, Wait); 0: WaitDefault. When it is over the
+	// answer is CodeTimeout with the units as they are then; what was asked for
+	// goes on.
 	Wait time.Duration `json:"wait_ns,omitempty"`
+
 	// From is the address the asker logged in from and Via the command, as the
 	// client tells them. They are shown, not trusted.
 	From string `json:"from,omitempty"`
@@ -124,7 +134,7 @@ type Machine struct {
 // into the cgroup and executes /init exec with the spec as descriptor 3.
 type Launch struct {
 	Spec   []byte `json:"spec"`   // of package launch, which svc passes on unread
-	Cgroup string `json:"cgroup"` // path of the directory
+	Cgroup string `json:"cgroup"` // absolute path of the directory
 }
 
 // Line is one line of a log. Unit is empty for the kernel's.
@@ -147,6 +157,7 @@ const (
 	CodeVersion  Code = "version"  // another version of the protocol
 	CodeDenied   Code = "denied"   // only uid 0 may ask that
 	CodeUnknown  Code = "unknown"  // no such unit
+	CodeExists   Code = "exists"   // there is a unit of that name already
 	CodeRefused  Code = "refused"  // the supervisor will not: others need it, the machine is ending
 	CodeTimeout  Code = "timeout"  // not settled within Wait
 	CodeBusy     Code = "busy"     // too many connections

@@ -64,11 +64,12 @@ func (f *fake) Command(ctx context.Context, c Command) ([]unit.Report, error) {
 	return f.units[:1], nil
 }
 
-func (f *fake) Logs(ctx context.Context, name string, n int, follow bool, emit func([]Line) error) error {
-	if err := emit([]Line{{Seq: 1, Unit: name, Text: "one"}}); err != nil {
+func (f *fake) Logs(ctx context.Context, q LogQuery, emit func([]Line) error) error {
+	name := strings.Join(q.Names, "+")
+	if err := emit([]Line{{Seq: 1, Unit: name, Text: fmt.Sprintf("n=%d all=%v kernel=%v since=%d", q.N, q.All, q.Kernel, q.Since)}}); err != nil {
 		return err
 	}
-	for i := uint64(2); follow; i++ {
+	for i := uint64(2); q.Follow; i++ {
 		if err := emit([]Line{{Seq: i, Unit: name, Text: strings.Repeat("x", 4096)}}); err != nil {
 			f.ask("logs: " + errorKind(err))
 			return err
@@ -88,9 +89,33 @@ func errorKind(err error) string {
 	return "gone"
 }
 
-func (f *fake) Reload(context.Context, string) ([]string, error) {
-	return []string{"sshd: changed"}, nil
+func (f *fake) Reload(_ context.Context, dry bool, who string) ([]unit.Change, error) {
+	f.ask(fmt.Sprintf("reload dry=%v", dry))
+	return []unit.Change{{Name: "sshd", Op: unit.Changed, Keys: []string{"command"}, Restart: true}}, nil
 }
+
+func (f *fake) Run(_ context.Context, name, text, who string) ([]unit.Report, error) {
+	f.ask("run " + name + ": " + text)
+	return f.units[:1], nil
+}
+
+func (f *fake) Exec(_ context.Context, name string, argv []string, who string) (*Launch, error) {
+	f.ask("exec " + name + ": " + strings.Join(argv, " "))
+	return &Launch{Spec: []byte{0, 1, 255}, Cgroup: "/sys/fs/cgroup/svc/a/1"}, nil
+}
+
+func (f *fake) Graph(context.Context) ([]unit.Node, error) {
+	return []unit.Node{{Name: "a", Needs: []string{"b"}}, {Name: "b"}}, nil
+}
+
+func (f *fake) Blame(context.Context) ([]unit.Span, error) {
+	return []unit.Span{{Name: "a", Began: 1, Ready: 2, After: "b"}}, nil
+}
+
+func (f *fake) Why(_ context.Context, name string) ([]unit.Reason, error) {
+	return []unit.Reason{{Name: name, State: unit.Waiting, Text: "waits for b"}}, nil
+}
+
 func (f *fake) End(_ context.Context, how unit.How, who string) error {
 	f.ask(how.String() + " by " + who)
 	return nil
@@ -110,7 +135,7 @@ func listening(t *testing.T, b Backend, l limits) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	s := &server{backend: b, conns: map[*conn]bool{}, limits: l}
+	s := newServer(b, l)
 	go func() { ended <- s.run(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
@@ -154,9 +179,29 @@ func TestRequests(t *testing.T) {
 		{"version", Request{Op: Ping}, Response{Machine: machine, Units: none}, ""},
 		{"start", Request{Op: Start, Names: []string{"a"}}, Response{Units: f.units[:1]}, ""},
 		{"start of none", Request{Op: Start}, Response{Units: none}, CodeRequest},
-		{"logs", Request{Op: Logs, Names: []string{"a"}}, Response{Units: none, Lines: []Line{{Seq: 1, Unit: "a", Text: "one"}}}, ""},
-		{"logs of two", Request{Op: Logs, Names: []string{"a", "b"}}, Response{Units: none}, CodeRequest},
-		{"reload", Request{Op: Reload}, Response{Units: none, Text: []string{"sshd: changed"}}, ""},
+		{"logs", Request{Op: Logs, Names: []string{"a"}, N: 5}, Response{Units: none, Lines: []Line{{Seq: 1, Unit: "a", Text: "n=5 all=false kernel=false since=0"}}}, ""},
+		{"logs of two", Request{Op: Logs, Names: []string{"a", "b"}, N: -1, Since: 7}, Response{Units: none, Lines: []Line{{Seq: 1, Unit: "a+b", Text: "n=-1 all=false kernel=false since=7"}}}, ""},
+		{"logs of all", Request{Op: Logs, All: true, Kernel: true}, Response{Units: none, Lines: []Line{{Seq: 1, Text: "n=0 all=true kernel=true since=0"}}}, ""},
+		{"logs of none", Request{Op: Logs}, Response{Units: none}, CodeRequest},
+		{"logs of the future", Request{Op: Logs, All: true, Since: -1}, Response{Units: none}, CodeRequest},
+		{"reload", Request{Op: Reload, Dry: true}, Response{Units: none, Changes: []unit.Change{{Name: "sshd", Op: unit.Changed, Keys: []string{"command"}, Restart: true}}}, ""},
+		{"reload of one", Request{Op: ReloadUnits, Names: []string{"a"}}, Response{Units: f.units[:1]}, ""},
+		{"reload of none", Request{Op: ReloadUnits}, Response{Units: none}, CodeRequest},
+		{"reset", Request{Op: Reset, Names: []string{"a"}}, Response{Units: f.units[:1]}, ""},
+		{"wait", Request{Op: Wait, Names: []string{"a"}}, Response{Units: f.units[:1]}, ""},
+		{"signal", Request{Op: Signal, Names: []string{"a"}, Signal: 64}, Response{Units: f.units[:1]}, ""},
+		{"signal 0", Request{Op: Signal, Names: []string{"a"}}, Response{Units: none}, CodeRequest},
+		{"signal 65", Request{Op: Signal, Names: []string{"a"}, Signal: 65}, Response{Units: none}, CodeRequest},
+		{"run", Request{Op: Run, Names: []string{"run-1"}, Unit: "command = []"}, Response{Units: f.units[:1]}, ""},
+		{"run nothing", Request{Op: Run, Names: []string{"run-1"}}, Response{Units: none}, CodeRequest},
+		{"run elsewhere", Request{Op: Run, Names: []string{"../a"}, Unit: "x"}, Response{Units: none}, CodeRequest},
+		{"exec", Request{Op: Exec, Names: []string{"a"}, Command: []string{"ls", "-l"}}, Response{Units: none, Exec: &Launch{Spec: []byte{0, 1, 255}, Cgroup: "/sys/fs/cgroup/svc/a/1"}}, ""},
+		{"exec nothing", Request{Op: Exec, Names: []string{"a"}}, Response{Units: none}, CodeRequest},
+		{"exec zero", Request{Op: Exec, Names: []string{"a"}, Command: []string{"ls", "\x00"}}, Response{Units: none}, CodeRequest},
+		{"graph", Request{Op: Graph}, Response{Units: none, Nodes: []unit.Node{{Name: "a", Needs: []string{"b"}}, {Name: "b"}}}, ""},
+		{"blame", Request{Op: Blame}, Response{Units: none, Spans: []unit.Span{{Name: "a", Began: 1, Ready: 2, After: "b"}}}, ""},
+		{"why", Request{Op: Why, Names: []string{"a"}}, Response{Units: none, Reasons: []unit.Reason{{Name: "a", State: unit.Waiting, Text: "waits for b"}}}, ""},
+		{"why two", Request{Op: Why, Names: []string{"a", "b"}}, Response{Units: none}, CodeRequest},
 		{"end", Request{Op: End, How: "reboot", From: "192.168.1.20", Via: "svc reboot"}, Response{Units: none}, ""},
 		{"end somehow", Request{Op: End, How: "bang"}, Response{Units: none}, CodeRequest},
 		{"nonsense", Request{Op: "dance"}, Response{Units: none}, CodeRequest},
@@ -184,10 +229,17 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// ops are all there are.
+var ops = []Op{Status, Ping, Start, Stop, Restart, Logs, Reload, End, ReloadUnits, Reset, Signal, Wait, Run, Exec, Graph, Blame, Why}
+
 func TestCheck(t *testing.T) {
 	stranger := Peer{UID: 4294967294}
-	for op, root := range rootOnly {
-		r := &Request{Version: Version, Op: op, Names: []string{"a"}, How: "halt"}
+	for _, op := range ops {
+		root, known := rootOnly[op]
+		if !known {
+			t.Errorf("%s: nobody said who may", op)
+		}
+		r := &Request{Version: Version, Op: op, Names: []string{"a"}, How: "halt", Signal: 1, Unit: "x", Command: []string{"x"}}
 		if e := check(Peer{UID: 0}, r); e != nil {
 			t.Errorf("%s by root: %v", op, e)
 		}
@@ -196,10 +248,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s by a stranger: %v", op, e)
 		}
 	}
-	if e := check(Peer{}, &Request{Version: 2, Op: Status}); e == nil || e.Code != CodeVersion {
+	if e := check(Peer{}, &Request{Version: 1, Op: Status}); e == nil || e.Code != CodeVersion {
 		t.Error(e)
 	}
-	if e := check(Peer{}, &Request{Version: 1, Op: Status, Names: make([]string, NamesMax+1)}); e == nil || e.Code != CodeRequest {
+	if e := check(Peer{}, &Request{Version: Version, Op: Status, Names: make([]string, NamesMax+1)}); e == nil || e.Code != CodeRequest {
 		t.Error(e)
 	}
 }
@@ -241,6 +293,29 @@ func TestCommandBound(t *testing.T) {
 	expect(t, f.waiting, "begun")
 	c.Close()
 	expect(t, f.waiting, context.Canceled.Error())
+}
+
+// A service that restarts itself ends its own client, or the session over which
+// somebody asks dies: the wish was taken before.
+func TestWishOutlivesClient(t *testing.T) {
+	f := &fake{units: []unit.Report{{Name: "a"}}, waiting: make(chan string, 2)}
+	path := listening(t, f, limits{})
+	for _, op := range []Op{Start, Stop, Restart, ReloadUnits} {
+		c, err := Dial(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go c.Ask(t.Context(), Request{Op: op, Names: []string{"a"}})
+		expect(t, f.waiting, "begun")
+		c.Close()
+		expect(t, f.waiting, context.Canceled.Error())
+	}
+	want := []string{"start a force=false", "stop a force=false", "restart a force=false", "reload-units a force=false"}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := cmp.Diff(want, f.asked); d != "" {
+		t.Error(d)
+	}
 }
 
 func expect(t *testing.T, c <-chan string, want string) {

@@ -48,8 +48,10 @@ func appendFrame(b []byte, v any) ([]byte, error) {
 	return append(b, body...), nil
 }
 
-// split encodes r as frames of at most limit bytes of JSON, cutting Units and
-// Lines in parts. All frames but the last say More; the last says it if r did.
+// split encodes r as frames of at most limit bytes of JSON, cutting its lists in
+// parts. All frames but the last say More; the last says it if r did. Lists keep
+// their order, the machine comes first and an error last. What does not fit even
+// so gives way: last lines of a unit, then mistakes.
 func split(r Response, limit int) ([][]byte, error) {
 	r.Version = Version
 	frame, err := appendFrame(nil, &r)
@@ -59,22 +61,38 @@ func split(r Response, limit int) ([][]byte, error) {
 	if len(frame)-4 <= limit {
 		return [][]byte{frame}, nil
 	}
-	first, second := r, r
-	first.More = true
-	second.Machine, second.Changes = nil, nil
+	first := Response{Machine: r.Machine, More: true}
+	second := r
+	second.Machine = nil
 	switch {
 	case len(r.Units) > 1:
-		half := len(r.Units) / 2
-		first.Units, second.Units = r.Units[:half], r.Units[half:]
-		first.Lines, first.Error = nil, nil
+		n := len(r.Units) / 2
+		first.Units, second.Units = r.Units[:n], r.Units[n:]
+	case len(r.Lines) > 1:
+		n := len(r.Lines) / 2
+		first.Lines, second.Lines = r.Lines[:n], r.Lines[n:]
+	case len(r.Changes) > 1:
+		n := len(r.Changes) / 2
+		first.Changes, second.Changes = r.Changes[:n], r.Changes[n:]
+	case len(r.Nodes) > 1:
+		n := len(r.Nodes) / 2
+		first.Nodes, second.Nodes = r.Nodes[:n], r.Nodes[n:]
+	case len(r.Spans) > 1:
+		n := len(r.Spans) / 2
+		first.Spans, second.Spans = r.Spans[:n], r.Spans[n:]
+	case len(r.Reasons) > 1:
+		n := len(r.Reasons) / 2
+		first.Reasons, second.Reasons = r.Reasons[:n], r.Reasons[n:]
 	case len(r.Units) == 1 && len(r.Units[0].LastLines) > 0:
 		short := r.Units[0]
 		short.LastLines = nil
 		r.Units = append(r.Units[:0:0], short)
 		return split(r, limit)
-	case len(r.Lines) > 1:
-		half := len(r.Lines) / 2
-		first.Lines, second.Lines = r.Lines[:half], r.Lines[half:]
+	case r.Machine != nil && len(r.Machine.Mistakes) > 0:
+		short := *r.Machine
+		short.Mistakes = short.Mistakes[:len(short.Mistakes)/2]
+		r.Machine = &short
+		return split(r, limit)
 	default:
 		return nil, fmt.Errorf("%w: an answer of %d bytes", ErrFrame, len(frame)-4)
 	}

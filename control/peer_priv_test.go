@@ -15,7 +15,6 @@ import (
 
 // The kernel's word counts: another user may see the status and nothing else.
 func TestStranger(t *testing.T) {
-	const nobody = 65534
 	if path := os.Getenv("TEST_STRANGER"); path != "" {
 		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
 			t.Fatal(err)
@@ -24,7 +23,7 @@ func TestStranger(t *testing.T) {
 			t.Errorf("status: %v", err)
 		}
 		for op, root := range rootOnly {
-			_, err := ask(t, path, Request{Op: op, Names: []string{"a"}, How: "halt", From: "10.0.0.1", Via: "svc"})
+			_, err := ask(t, path, Request{Op: op, Names: []string{"a"}, How: "halt", Signal: 1, Unit: "x", Command: []string{"x"}, From: "10.0.0.1", Via: "svc"})
 			if denied := errors.Is(err, &Error{Code: CodeDenied}); denied != root {
 				t.Errorf("%s: %v", op, err)
 			}

@@ -17,8 +17,11 @@ const acceptPause = 100 * time.Millisecond
 // waits for the goroutines that serve them and returns nil; or the error of a
 // listener that is broken. It survives a panic of b.
 func Serve(ctx context.Context, l *Listener, b Backend) error {
-	s := &server{backend: b, conns: map[*conn]bool{}, limits: limits{ConnMax, RequestTimeout, WriteTimeout, StatusTimeout}}
-	return s.run(ctx, l)
+	return newServer(b, limits{ConnMax, RequestTimeout, WriteTimeout, StatusTimeout}).run(ctx, l)
+}
+
+func newServer(b Backend, l limits) *server {
+	return &server{backend: b, conns: map[*conn]bool{}, strangers: make(chan struct{}, Strangers), limits: l}
 }
 
 func (s *server) run(ctx context.Context, l *Listener) error {
@@ -67,6 +70,8 @@ type server struct {
 	backend Backend
 	limits  limits
 	serving sync.WaitGroup
+
+	strangers chan struct{} // one for each that is being answered
 
 	mu     sync.Mutex
 	conns  map[*conn]bool
