@@ -166,7 +166,7 @@ func (t *Timer) nextCron(c Cron, p Past, last time.Duration, now Now) (Next, boo
 func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
 	const instant = time.Nanosecond // what comes exactly a period later may
 	switch {
-	case last > 0 && p.Occasion.After(now.Wall): // the clock was put back
+	case last > 0 && p.Occasion.After(now.wall(last)): // the clock was put back
 		return later(now.wall(last).Add(period(c, p.Occasion)-instant), now.wall(p.From).Add(-instant))
 	case last == 0 && p.Last.After(now.Wall): // the same, between two boots
 		if p.Last.Sub(now.Wall) <= period(c, p.Last) {
@@ -176,7 +176,7 @@ func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
 	}
 	since := p.Last
 	if last > 0 {
-		since = later(now.wall(last), p.Occasion)
+		since = now.wall(last)
 	}
 	if last > 0 || !t.CatchUp || since.IsZero() {
 		since = later(since, now.wall(p.From).Add(-instant))
