@@ -162,7 +162,7 @@ func (d *decoder) setText(v reflect.Value, s []byte) error {
 	case v.Kind() == reflect.String:
 		v.SetString(string(s))
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
-		b, err := base64.StdEncoding.AppendDecode(nil, s)
+		b, err := base64.StdEncoding.AppendDecode([]byte{}, s) // not nil: it is there
 		if err != nil {
 			return d.unfit(v, "no base64")
 		}
