@@ -198,6 +198,7 @@ type Report struct {
 	Part        Part   `json:"part,omitempty"`   // the hook that runs; 0: none
 	Memory      int64  `json:"memory,omitempty"` // bytes charged to the unit's cgroup or resident
 	Restarts    int    `json:"restarts"`
+	Exit        Status `json:"exit,omitempty"`     // how its main process ended last; 0: well, or not yet
 	Retry       Time   `json:"retry_ns,omitempty"` // BackOff: when
 	Note        string `json:"note,omitempty"`     // the unit's own word
 	Why         string `json:"why,omitempty"`      // why it is not ready
