@@ -50,9 +50,9 @@ type Loop struct {
 	waiters []waiter
 }
 
-// waiter is somebody who wants to know when units have settled.
+// waiter is somebody who wants to know when something holds.
 type waiter struct {
-	names []string
+	holds func(*State) bool
 	done  chan struct{}
 }
 
@@ -97,10 +97,29 @@ func (l *Loop) Async(f func(*State)) {
 	l.rouse()
 }
 
+// Act runs f inside the loop and carries out the actions that it returns, as
+// after an event: the snapshot comes first. It waits for that until ctx ends.
+func (l *Loop) Act(ctx context.Context, f func(s *State, now unit.Time) []unit.Action) error {
+	return l.Call(ctx, func(s *State) { l.carryOut(f(s, l.Now())) })
+}
+
 // WaitSettled waits until every named unit has settled (State.Settled), or
 // until ctx ends.
 func (l *Loop) WaitSettled(ctx context.Context, names []string) error {
-	w := waiter{names, make(chan struct{})}
+	return l.Wait(ctx, func(s *State) bool {
+		for _, name := range names {
+			if !s.Settled(name) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Wait waits until holds says yes, or until ctx ends. It is asked in the loop,
+// after each turn.
+func (l *Loop) Wait(ctx context.Context, holds func(*State) bool) error {
+	w := waiter{holds, make(chan struct{})}
 	l.Async(func(*State) { l.waiters = append(l.waiters, w) })
 	select {
 	case <-w.done:
@@ -188,11 +207,7 @@ func (l *Loop) carryOut(acts []unit.Action) {
 func (l *Loop) tellWaiters() {
 	kept := l.waiters[:0]
 	for _, w := range l.waiters {
-		settled := true
-		for _, name := range w.names {
-			settled = settled && l.State.Settled(name)
-		}
-		if settled {
+		if w.holds(l.State) {
 			close(w.done)
 		} else {
 			kept = append(kept, w)
