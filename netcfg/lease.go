@@ -164,13 +164,18 @@ type message struct {
 // step is what RFC 2131 4.4 says: the next state and what is to be done, in
 // this order, at now.
 func (c client) step(now unit.Time, in input) (client, []output) {
+	out := c.advance(now, &in)
+	return c, out
+}
+
+func (c *client) advance(now unit.Time, in *input) []output {
 	switch in.op {
 	case begin:
+		c.naks = 0
 		if in.ok && (in.lease.end == 0 || now < in.lease.end) {
-			c.lease, c.naks = in.lease, 0
+			c.lease = in.lease
 			return c.enter(rebooting, now)
 		}
-		c.naks = 0
 		return c.enter(selecting, now)
 	case resume:
 		c.lease = in.lease
@@ -178,39 +183,35 @@ func (c client) step(now unit.Time, in input) (client, []output) {
 			return c.lose(now, "the lease ran out")
 		}
 		c.phase = bound
-		return c.sleep(c.lease.t1)
+		return c.sleep(nil, c.lease.t1)
 	case cease:
 		c.phase = idle
 		c.gen++
-		return c, nil
 	case expire:
-		if in.gen != c.gen {
-			return c, nil
+		if in.gen == c.gen {
+			return c.onTimer(now)
 		}
-		return c.onTimer(now)
 	case answer:
-		if in.reply.xid != c.xid {
-			return c, nil
+		if in.reply.xid == c.xid {
+			return c.onReply(now, &in.reply)
 		}
-		return c.onReply(now, in.reply)
 	case broken:
-		if c.phase == idle {
-			return c, nil
+		if c.phase != idle {
+			return c.pause(now)
 		}
-		return c.pause(now)
-	default:
-		return c, nil
 	}
+	return nil
 }
 
-func (c client) onTimer(now unit.Time) (client, []output) {
+func (c *client) onTimer(now unit.Time) []output {
 	switch c.phase {
 	case selecting:
-		next, out := c.transmit(now)
-		if c.tries >= silentTries {
-			out = append(out, output{op: silent, message: message{tries: c.tries, began: c.began}})
+		before := c.tries
+		out := c.transmit(now)
+		if before >= silentTries {
+			out = append(out, output{op: silent, message: message{tries: before, began: c.began}})
 		}
-		return next, out
+		return out
 	case requesting:
 		if c.tries >= requestTries {
 			return c.enter(selecting, now)
@@ -223,7 +224,7 @@ func (c client) onTimer(now unit.Time) (client, []output) {
 		return c.transmit(now)
 	case bound:
 		if c.lease.end == 0 {
-			return c, nil
+			return nil
 		}
 		c.naks = 0
 		if now >= c.lease.end {
@@ -244,65 +245,68 @@ func (c client) onTimer(now unit.Time) (client, []output) {
 		}
 		return c.transmit(now)
 	default: // idle
-		return c, nil
+		return nil
 	}
 }
 
-func (c client) onReply(now unit.Time, r reply) (client, []output) {
+func (c *client) onReply(now unit.Time, r *reply) []output {
 	switch c.phase {
 	case selecting:
 		if r.kind != offered {
-			return c, nil
+			return nil
 		}
 		c.offer = r.terms
-		xid, began := c.xid, c.began
-		c, _ = c.enter(requesting, now)
-		c.xid, c.began, c.tries = xid, began, 0
+		c.phase, c.tries = requesting, 0 // of the same transaction
 		return c.transmit(now)
 	case requesting:
 		switch {
 		case r.server != c.offer.Server:
-			return c, nil // of another one that heard us
+			return nil // of another one that heard us
 		case r.kind == acked:
-			return c.take(r.terms)
+			return c.take(&r.terms)
 		case r.kind == refused:
 			return c.pause(now)
 		}
-		return c, nil
+		return nil
 	case rebooting:
 		switch r.kind {
 		case acked:
-			return c.take(r.terms)
+			return c.take(&r.terms)
 		case refused:
 			return c.enter(selecting, now)
 		}
-		return c, nil
+		return nil
 	case renewing, rebinding:
 		switch r.kind {
 		case acked:
-			return c.take(r.terms)
+			return c.take(&r.terms)
 		case refused:
 			if c.phase == renewing && r.server != c.lease.terms.Server {
-				return c, nil
+				return nil
 			}
 			return c.lose(now, "the server "+r.server.String()+" took the lease back")
 		}
-		return c, nil
+		return nil
 	default: // idle, bound
-		return c, nil
+		return nil
 	}
 }
 
 // enter begins an exchange: a new transaction, its first packet at once.
-func (c client) enter(p phase, now unit.Time) (client, []output) {
-	c.phase = p
-	c.xid = uint32(c.next())
-	c.tries, c.began = 0, now
+func (c *client) enter(p phase, now unit.Time) []output {
+	c.anew(p, now)
 	return c.transmit(now)
 }
 
+// anew is a transaction that nothing was sent of.
+func (c *client) anew(p phase, now unit.Time) {
+	c.phase = p
+	c.xid = uint32(c.next())
+	c.tries, c.began = 0, now
+}
+
 // transmit sends the packet of the phase and sets the timer for the next.
-func (c client) transmit(now unit.Time) (client, []output) {
+func (c *client) transmit(now unit.Time) []output {
 	m := message{xid: c.xid, secs: uint16(min(now.Sub(c.began)/time.Second, 0xffff))}
 	wait := c.backOff()
 	switch c.phase {
@@ -319,51 +323,45 @@ func (c client) transmit(now unit.Time) (client, []output) {
 		m.ciaddr = c.lease.terms.Addr.Addr()
 		wait = c.renewWait(c.lease.end.Sub(now))
 	default: // idle, bound
-		return c, nil
+		return nil
 	}
 	c.sent = now
 	c.tries++
-	next, out := c.sleep(now.Add(wait))
-	return next, append([]output{{op: send, message: m}}, out...)
+	return c.sleep([]output{{op: send, message: m}}, now.Add(wait))
 }
 
 // take makes acknowledged terms the lease. It began when the request for it
 // was sent, RFC 2131 4.4.1.
-func (c client) take(t terms) (client, []output) {
+func (c *client) take(t *terms) []output {
 	c.phase = bound
-	c.lease = hold(t, c.sent)
-	out := []output{{op: bind, lease: c.lease}}
-	next, more := c.sleep(c.lease.t1)
-	return next, append(out, more...)
+	c.lease = hold(*t, c.sent)
+	return c.sleep([]output{{op: bind, lease: c.lease}}, c.lease.t1)
 }
 
 // lose gives the address up and looks for another one at once.
-func (c client) lose(now unit.Time, why string) (client, []output) {
-	next, out := c.enter(selecting, now)
-	return next, append([]output{{op: unbind, text: why}}, out...)
+func (c *client) lose(now unit.Time, why string) []output {
+	return append([]output{{op: unbind, text: why}}, c.enter(selecting, now)...)
 }
 
 // pause begins anew, the first time at once, then ever later: a server that
 // offers and refuses, or offers what the kernel refuses, is not to be asked in
 // a tight circle.
-func (c client) pause(now unit.Time) (client, []output) {
+func (c *client) pause(now unit.Time) []output {
 	c.naks++
+	c.anew(selecting, now)
 	if c.naks == 1 {
-		return c.enter(selecting, now)
+		return c.transmit(now)
 	}
-	c.phase = selecting
-	c.xid = uint32(c.next())
-	c.tries, c.began = 0, now
-	return c.sleep(now.Add(c.jitter(min(retryFirst<<min(c.naks, 8), retryMost))))
+	return c.sleep(nil, now.Add(c.jitter(min(retryFirst<<min(c.naks, 8), retryMost))))
 }
 
-// sleep sets the timer; 0 is never.
-func (c client) sleep(at unit.Time) (client, []output) {
+// sleep sets the timer, after out; 0 is never.
+func (c *client) sleep(out []output, at unit.Time) []output {
 	c.gen++
 	if at == 0 {
-		return c, nil
+		return out
 	}
-	return c, []output{{op: wake, gen: c.gen, at: at}}
+	return append(out, output{op: wake, gen: c.gen, at: at})
 }
 
 // backOff is ¼ s, ½ s, 1 s … 64 s, give or take a tenth: RFC 2131 4.1 begins
