@@ -35,13 +35,12 @@ func (c *Config) template(name string) error {
 // Instance makes the unit called name of its template; nil if it has none, or a
 // bad one.
 func (c *Config) Instance(name string) (*Unit, error) {
-	before, instance, isInstance := strings.Cut(name, "@")
-	file := serviceFolder + before + "@.toml"
-	text, found := c.Files.text[file]
-	if !isInstance || instance == "" || !found || c.bad[before+"@"] {
+	text := c.InstanceText(name)
+	before, _, _ := strings.Cut(name, "@")
+	if text == "" || c.bad[before+"@"] {
 		return nil, nil
 	}
-	return c.unit(name, path.Join(c.dir, file), instanceText(text, instance))
+	return c.unit(name, path.Join(c.dir, serviceFolder, before+"@.toml"), text)
 }
 
 // Transient makes a unit of the text that svc run sent.
@@ -96,4 +95,15 @@ func checkInstance(v any) string {
 		return `is no name of an instance; write "getty@ttyS0"`
 	}
 	return ""
+}
+
+// InstanceText is the text of the unit called name as its template has it; empty
+// if it has none.
+func (c *Config) InstanceText(name string) string {
+	before, instance, isInstance := strings.Cut(name, "@")
+	text := c.Files.text[serviceFolder+before+"@.toml"]
+	if !isInstance || instance == "" {
+		return ""
+	}
+	return instanceText(text, instance)
 }
