@@ -33,7 +33,7 @@ func (s *State) Begin(now unit.Time, headStart time.Duration) []unit.Action {
 		s.become(i, unit.Waiting, "")
 		for _, e := range n.out {
 			if e.Kind != unit.After && !s.nodes[e.To].up && !s.safe {
-				s.askStart(e.To)
+				s.wake(e.To)
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func (s *State) headStart(d time.Duration) {
 // wayIn says whether every essential unit that is to run does.
 func (s *State) wayIn() bool {
 	for i := range s.nodes {
-		if n := &s.nodes[i]; n.Essential && n.up && n.state != unit.Ready {
+		if n := &s.nodes[i]; n.Essential && n.up && n.state != unit.Ready && n.Kind != unit.Timer {
 			return false
 		}
 	}
@@ -110,6 +110,18 @@ func (s *State) reached(i int) bool {
 	return s.mayStart(i)
 }
 
+// reach takes a milestone to Ready, where it stays until the end.
+func (s *State) reach(i int) {
+	n := &s.nodes[i]
+	if n.state != unit.Ready && s.ending == 0 {
+		n.up = true
+		if n.Name == unit.Boot {
+			s.bootAt = s.now
+		}
+		s.become(i, unit.Ready, "")
+	}
+}
+
 // booted says whether every boot unit is ready, failed or skipped, or held
 // back by one that is. Units after boot do not count. It first looks at the
 // one that said no the last time, so that a boot of n units does not cost n².
@@ -128,7 +140,7 @@ func (s *State) booted() bool {
 
 func (s *State) pending(i int) bool {
 	n := &s.nodes[i]
-	return n.Kind != unit.Milestone && !n.late && s.underWay(i)
+	return n.Kind != unit.Milestone && n.Kind != unit.Timer && !n.late && s.underWay(i)
 }
 
 // end begins the end of the machine. Asked again, it ends at once what is
@@ -140,7 +152,12 @@ func (s *State) end(ev unit.Event) {
 			return // a key that bounces, a command given twice
 		}
 		for i := range s.nodes {
-			if n := &s.nodes[i]; n.state == unit.Stopping && n.killAt == 0 {
+			n := &s.nodes[i]
+			if n.state != unit.Stopping {
+				continue
+			}
+			s.killHook(i, "asked again, killed")
+			if !n.empty() && n.killAt == 0 {
 				s.kill(i, "asked again, killed")
 			}
 		}

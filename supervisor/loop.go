@@ -175,6 +175,7 @@ func (l *Loop) turn() {
 	if len(events) > 0 {
 		l.carryOut(acts)
 	}
+	l.State.now = now
 	for _, f := range calls {
 		f(l.State)
 	}

@@ -1,6 +1,10 @@
 package supervisor
 
-import "hoopy/unit"
+import (
+	"time"
+
+	"hoopy/unit"
+)
 
 // Report is what svc status shows of the named units, of all in graph order if
 // none is named. Memory, processes and last lines are the arms' to add.
@@ -25,12 +29,21 @@ func (s *State) Report(names []string) (reports []unit.Report, missing []string)
 func (s *State) report(i int) unit.Report {
 	n := &s.nodes[i]
 	r := unit.Report{
-		Name: n.Name, Kind: n.Kind, Description: n.Description, Essential: n.Essential,
-		State: n.state, Up: n.up, Since: n.since, Run: n.run,
-		Restarts: n.restarts, Note: n.note, Why: n.why,
+		Name: n.Name, Kind: n.Kind, Description: n.Description, File: n.File, Essential: n.Essential,
+		State: n.state, Up: n.up, Since: n.since, Run: n.run, Part: n.hook.part,
+		Restarts: n.restarts, Note: n.note, Why: n.why, Sick: n.sick,
+	}
+	if n.Kind != unit.Milestone {
+		r.StartTimeout, r.StopTimeout = n.startTimeout(), n.stopTimeout()
 	}
 	if n.main {
 		r.Pid = n.pid
+	}
+	if n.runsOnce() {
+		r.LastRun, r.LastTook = n.lastRun, n.lastTook
+	}
+	if n.Kind == unit.Timer && n.up {
+		r.Next, r.NextText = n.next, n.nextText
 	}
 	switch n.state {
 	case unit.BackOff:
@@ -38,11 +51,43 @@ func (s *State) report(i int) unit.Report {
 			r.Retry = n.retry
 		}
 	case unit.Waiting:
-		for _, name := range s.waits(i) {
-			r.Waits = append(r.Waits, unit.Wait{Name: name})
+		for _, on := range s.waitsFor(i) {
+			r.Waits = append(r.Waits, unit.Wait{Name: s.nodes[on].Name, Text: s.more(on)})
 		}
 	}
 	return r
+}
+
+// more is what is known about a unit that another one waits for.
+func (s *State) more(i int) string {
+	n := &s.nodes[i]
+	switch n.state {
+	case unit.Starting:
+		what := n.note
+		began, limit := n.phase, n.limit
+		if n.hook.part != 0 {
+			what, began, limit = n.hook.part.String()+" runs", n.hook.at, n.hook.limit
+		}
+		if what != "" {
+			what += " "
+		}
+		return what + s.lasting(began, limit)
+	case unit.BackOff:
+		if n.over() {
+			return n.why + ", again in " + short(max(n.retry.Sub(s.now), 0).Round(time.Second))
+		}
+		return n.why
+	case unit.Failed, unit.Skipped, unit.Stuck:
+		return n.state.String() + ": " + n.why
+	case unit.Waiting:
+		if n.note != "" {
+			return n.note
+		}
+		return n.why
+	case unit.Inactive, unit.Stopping:
+		return n.state.String()
+	}
+	return ""
 }
 
 // Ending says how the machine is ending (0: it is not) and who asked.
@@ -67,7 +112,7 @@ func (s *State) Settled(name string) bool {
 	case unit.Waiting:
 		return !s.underWay(i)
 	case unit.Ready:
-		return !n.stopping && n.up
+		return !n.stopping && n.up && n.reload != reloading && (n.hook.part == 0 || n.hook.stuck)
 	case unit.BackOff:
 		return n.over() || n.up
 	default:

@@ -47,6 +47,8 @@ func (s *State) look(i int) {
 			if s.reached(i) {
 				s.reach(i)
 			}
+		case n.held || !n.isDue():
+			// It starts in the next epoch; it starts when it is due.
 		case s.way != nil && !s.way[i]:
 			// It starts after those on the way in.
 		case s.mayStart(i):
@@ -117,6 +119,9 @@ func (s *State) findUnderWay(n *node) bool {
 		if n.Name == unit.Network || n.Name == unit.Online {
 			return s.anyLinkUnderWay()
 		}
+		if n.held || !n.isDue() {
+			return false
+		}
 		if n.dropped {
 			return true
 		}
@@ -141,43 +146,34 @@ func (s *State) anyLinkUnderWay() bool {
 }
 
 // waits names the units whose edges hold the node back.
-func (s *State) waits(i int) []string {
+func (s *State) waits(i int) (names []string) {
+	for _, on := range s.waitsFor(i) {
+		names = append(names, s.nodes[on].Name)
+	}
+	return names
+}
+
+// waitsFor are the nodes that waits names.
+func (s *State) waitsFor(i int) (on []int) {
 	n := &s.nodes[i]
-	var names []string
+	if !n.isDue() {
+		return nil
+	}
 	for _, e := range n.out {
 		if s.holds(n, e) {
-			names = append(names, s.nodes[e.To].Name)
+			on = append(on, e.To)
 		}
 	}
-	if n.Kind == unit.Milestone && len(names) == 0 {
-		switch n.Name {
-		case unit.Network:
-			names = s.names(func(m *node) bool { return m.Kind == unit.Link && m.state != unit.Ready })
-		case unit.Boot:
-			names = s.names(func(m *node) bool { return m.Kind != unit.Milestone && s.underWay(s.byName[m.Name]) })
+	if n.Kind == unit.Milestone && len(on) == 0 {
+		for k := range s.nodes {
+			m := &s.nodes[k]
+			if n.Name == unit.Network && m.Kind == unit.Link && m.state != unit.Ready ||
+				n.Name == unit.Boot && s.pending(k) {
+				on = append(on, k)
+			}
 		}
 	}
-	return names
-}
-
-func (s *State) names(pick func(*node) bool) (names []string) {
-	for i := range s.nodes {
-		if pick(&s.nodes[i]) {
-			names = append(names, s.nodes[i].Name)
-		}
-	}
-	return names
-}
-
-// start begins a run.
-func (s *State) start(i int) {
-	n := &s.nodes[i]
-	s.runs++
-	n.run = unit.Run(uint64(s.epoch)<<32 | uint64(s.runs))
-	n.main, n.rest = n.Kind.HasProcess(), true
-	n.pid, n.killAt, n.fault, n.note = 0, 0, "", ""
-	s.become(i, unit.Starting, "")
-	s.do(unit.Action{Op: unit.Start, Unit: n.Unit, Run: n.run})
+	return on
 }
 
 // maybeStop stops the node if it must, once those that come after it have.
@@ -187,6 +183,10 @@ func (s *State) maybeStop(i int) {
 	switch {
 	case s.ending != 0:
 		why = "the machine ends"
+	case n.held && !n.up:
+		why = "no longer in the configuration"
+	case n.held:
+		why, n.again = "its configuration has changed", true
 	case !n.up:
 		why = "asked to stop"
 	case n.again:
@@ -224,95 +224,5 @@ func (s *State) touchBoth(i int) {
 	s.touch(i)
 	for _, e := range s.nodes[i].in {
 		s.touch(e.To)
-	}
-}
-
-// beginStop asks the run to end.
-func (s *State) beginStop(i int, why string) {
-	n := &s.nodes[i]
-	n.killAt = 0
-	switch {
-	case n.over():
-		s.conclude(i)
-	case n.main || !n.Kind.HasProcess():
-		s.become(i, unit.Stopping, why)
-		s.do(unit.Action{Op: unit.Stop, Unit: n.Unit, Run: n.run, Signal: n.StopSignal})
-	default:
-		s.kill(i, why)
-	}
-}
-
-// kill ends every process of the run.
-func (s *State) kill(i int, why string) {
-	n := &s.nodes[i]
-	n.killAt = s.now
-	if n.state != unit.Stopping {
-		s.become(i, unit.Stopping, why)
-	} else {
-		s.note(i, why)
-		s.cancel(i, unit.StopTimer)
-		s.timer(i, unit.KillTimer, n.killAt.Add(unit.KillTimeout))
-	}
-	s.do(unit.Action{Op: unit.Kill, Unit: n.Unit, Run: n.run})
-}
-
-// conclude: the run is over; where to now?
-func (s *State) conclude(i int) {
-	n := &s.nodes[i]
-	if n.run != 0 {
-		s.do(unit.Action{Op: unit.Release, Unit: n.Unit, Run: n.run})
-	}
-	up := s.now.Sub(n.readyAt)
-	if n.readyAt < n.since && n.state != unit.Ready {
-		// Stopping and Stuck do not count as up.
-		up = n.since.Sub(n.readyAt)
-	}
-	if n.readyAt == 0 {
-		up = 0
-	}
-	fault, again := n.fault, n.again
-	n.pid, n.killAt, n.readyAt = 0, 0, 0
-	n.fault, n.note, n.again, n.stopping, n.dropped = "", "", false, false, false
-	switch {
-	case !n.up || s.ending != 0:
-		n.up = false
-		s.become(i, unit.Inactive, fault)
-	case again:
-		n.delay = 0
-		s.become(i, unit.Waiting, "")
-	case fault == "":
-		s.become(i, unit.Waiting, "")
-	case n.Restart == unit.Never && !n.Essential:
-		s.become(i, unit.Failed, fault)
-	default:
-		n.delay = nextDelay(n.delay, up)
-		n.retry = s.now.Add(jitter(n.delay, n.Name, n.restarts))
-		s.become(i, unit.BackOff, fault)
-	}
-}
-
-// askStart is an operator's wish to have the unit, and with it what it needs
-// and wants. Past failures count for nothing then.
-func (s *State) askStart(i int) {
-	if s.ending != 0 {
-		return
-	}
-	n := &s.nodes[i]
-	n.up = true
-	switch n.state {
-	case unit.Inactive, unit.Failed, unit.Skipped, unit.BackOff:
-		if n.state == unit.BackOff && !n.over() {
-			return
-		}
-		n.delay = 0
-		s.become(i, unit.Waiting, "")
-		for _, e := range n.out {
-			on := &s.nodes[e.To]
-			if e.Kind == unit.Needs && !on.active() || e.Kind == unit.Wants && !on.up {
-				s.askStart(e.To)
-			}
-		}
-	case unit.Waiting, unit.Starting, unit.Ready, unit.Stopping, unit.Stuck:
-		s.touch(i)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // configuration: nodes are found by name, and one whose unit is gone from the
 // configuration is dropped with a word about it.
 
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 var errSnapshot = errors.New("snapshot: not readable")
 
@@ -24,17 +24,32 @@ func (s *State) Append(b []byte) []byte {
 	b = binary.AppendVarint(b, int64(s.bootAt))
 	b = binary.AppendUvarint(b, uint64(len(s.nodes)))
 	for i := range s.nodes {
-		n := &s.nodes[i]
-		b = appendString(b, n.Name)
-		b = append(b, byte(n.state), flags(n.up, n.main, n.rest, n.stopping, n.again, n.dropped))
-		b = binary.AppendUvarint(b, uint64(n.run))
-		for _, v := range [...]int64{int64(n.pid), int64(n.since), int64(n.readyAt), int64(n.killAt),
-			int64(n.retry), int64(n.delay), int64(n.restarts)} {
-			b = binary.AppendVarint(b, v)
-		}
-		for _, v := range [...]string{n.fault, n.why, n.note} {
-			b = appendString(b, v)
-		}
+		b = s.nodes[i].append(b)
+	}
+	return b
+}
+
+func (n *node) append(b []byte) []byte {
+	b = appendString(b, n.Name)
+	b = append(b, byte(n.state), byte(n.reload), byte(n.hook.part),
+		flags(n.up, n.main, n.rest, n.moved, n.stopping, n.again, n.never, n.absent),
+		flags(n.dropped, n.begun, n.mainDone, n.preDone, n.postDone))
+	b = binary.AppendUvarint(b, uint64(n.run))
+	for _, v := range [...]int64{int64(n.pid), int64(n.since), int64(n.readyAt), int64(n.killAt), int64(n.phase),
+		int64(n.limit), int64(n.retry), int64(n.dueAt), int64(n.lastRun), int64(n.lastTook), int64(n.delay),
+		int64(n.restarts), int64(n.signal)} {
+		b = binary.AppendVarint(b, v)
+	}
+	for _, v := range [...]string{n.fault, n.why, n.note, n.sick} {
+		b = appendString(b, v)
+	}
+	h := &n.hook
+	b = binary.AppendUvarint(b, uint64(h.run))
+	if h.part != 0 {
+		b = append(b, flags(h.main, h.killed, h.stuck))
+		b = binary.AppendVarint(b, int64(h.at))
+		b = binary.AppendVarint(b, int64(h.limit))
+		b = appendString(b, h.fault)
 	}
 	return b
 }
@@ -54,20 +69,13 @@ func (s *State) load(b []byte) error {
 	t.endAt, t.bootAt = unit.Time(r.varint()), unit.Time(r.varint())
 	for range r.uvarint() {
 		var n node
-		name := r.string()
-		n.state = unit.State(r.byte())
-		r.flags(&n.up, &n.main, &n.rest, &n.stopping, &n.again, &n.dropped)
-		n.run = unit.Run(r.uvarint())
-		n.pid, n.since, n.readyAt = int(r.varint()), unit.Time(r.varint()), unit.Time(r.varint())
-		n.killAt, n.retry = unit.Time(r.varint()), unit.Time(r.varint())
-		n.delay, n.restarts = time.Duration(r.varint()), int(r.varint())
-		n.fault, n.why, n.note = r.string(), r.string(), r.string()
-		if r.bad || int(n.state) >= len(unit.States) || t.ending > unit.Halt {
+		name := r.node(&n)
+		if r.bad || int(n.state) >= len(unit.States) || n.reload > overdue || n.hook.part >= unit.Parts || t.ending > unit.Halt {
 			return errSnapshot
 		}
 		if i, ok := t.byName[name]; ok {
 			was := &t.nodes[i]
-			n.Unit, n.out, n.in, n.broken, n.late = was.Unit, was.out, was.in, was.broken, was.late
+			n.Unit, n.out, n.in, n.broken, n.late, n.added = was.Unit, was.out, was.in, was.broken, was.late, was.added
 			n.known = true
 			t.nodes[i] = n
 		}
@@ -77,6 +85,30 @@ func (s *State) load(b []byte) error {
 	}
 	*s = t
 	return nil
+}
+
+// node reads what node.append wrote; the name comes back.
+func (r *reader) node(n *node) (name string) {
+	name = r.string()
+	n.state, n.reload, n.hook.part = unit.State(r.byte()), reload(r.byte()), unit.Part(r.byte())
+	r.flags(&n.up, &n.main, &n.rest, &n.moved, &n.stopping, &n.again, &n.never, &n.absent)
+	r.flags(&n.dropped, &n.begun, &n.mainDone, &n.preDone, &n.postDone)
+	n.run = unit.Run(r.uvarint())
+	n.pid = int(r.varint())
+	for _, v := range [...]*unit.Time{&n.since, &n.readyAt, &n.killAt, &n.phase, &n.limit, &n.retry, &n.dueAt, &n.lastRun} {
+		*v = unit.Time(r.varint())
+	}
+	n.lastTook, n.delay = time.Duration(r.varint()), time.Duration(r.varint())
+	n.restarts, n.signal = int(r.varint()), int(r.varint())
+	n.fault, n.why, n.note, n.sick = r.string(), r.string(), r.string(), r.string()
+	h := &n.hook
+	h.run = unit.Run(r.uvarint())
+	if h.part != 0 {
+		r.flags(&h.main, &h.killed, &h.stuck)
+		h.at, h.limit = unit.Time(r.varint()), unit.Time(r.varint())
+		h.fault = r.string()
+	}
+	return name
 }
 
 func flags(set ...bool) (b byte) {

@@ -14,6 +14,7 @@ type State struct {
 	byName map[string]int
 	epoch  uint32
 	runs   uint32 // runs begun in this epoch
+	gens   uint32 // of timers; one counter, so that no two are alike
 	safe   bool   // only essential units are started
 
 	ending  unit.How // 0: not
@@ -41,27 +42,49 @@ type node struct {
 	state unit.State
 	up    bool // desired
 
-	run  unit.Run
-	pid  int
-	main bool // the run's main process, or what the arm holds, is there
-	rest bool // processes of the run may be left
+	run   unit.Run // of the main command, or of the last one
+	pid   int
+	main  bool // the run's main process, or what the arm holds, is there
+	rest  bool // processes of the run may be left
+	moved bool // pid is what MainPid said
+	hook  hook
 
 	since   unit.Time // of the last transition
 	readyAt unit.Time // of the last time it became ready
 	killAt  unit.Time // SIGKILL was sent; 0: not
+	phase   unit.Time // since then the main command starts, stops or reloads, and
+	limit   unit.Time // it may do so until then; 0: it does nothing of that kind
 	retry   unit.Time // BackOff ends
+	dueAt   unit.Time // the timer has been due since; 0: it is not
+	lastRun unit.Time // it was started the last time
 
+	lastTook time.Duration // of lastRun until its end
 	delay    time.Duration // of the last back-off
 	restarts int
+	signal   int // what stops this run; 0: the unit's own
 
 	stopping bool   // is to stop as soon as those after it have
 	again    bool   // is to start again once stopped, though it did not fail
 	fault    string // how the run failed; empty: it did not
+	never    bool   // it asked not to be started again
+	absent   bool   // fault is a condition that does not hold
 	dropped  bool   // unmet edges do not hold this start back
+	held     bool   // not started before the next epoch, see Retire
 	listed   bool   // in State.queue
 	broken   string // why it can never start; empty: it can
 	known    bool   // an earlier epoch decided about it already
+	added    bool   // by Add
 	late     bool   // it comes after the milestone boot
+
+	begun    bool // stop_post is owed once nothing is left
+	mainDone bool // the command is ready: start_post runs, or is over
+	preDone  bool // stop_pre has had its turn
+	postDone bool // stop_post has had its turn
+
+	reload   reload
+	sick     string // how its health check fails; empty: it does not
+	next     int64  // Unix time of the next run in nanoseconds; 0: not known
+	nextText string
 
 	under   bool   // see underWay, as found out at
 	underAt uint64 // this stamp
@@ -73,6 +96,15 @@ type node struct {
 	gen [unit.Timers]uint32
 	set [unit.Timers]bool
 }
+
+// reload is how far a running command is with reading its configuration anew.
+type reload uint8
+
+const (
+	reloaded reload = iota
+	reloading
+	overdue // it has said nothing more for the time of a start
+)
 
 // NewState is the state of a machine on which nothing runs yet. In safe mode
 // only essential units will be started.
@@ -132,11 +164,14 @@ func (s *State) passLinks(name string) {
 // acquired, and so has its place in the stop order.
 func (n *node) active() bool {
 	return n.state == unit.Starting || n.state == unit.Ready || n.state == unit.Stopping ||
-		n.state == unit.BackOff && (n.main || n.rest)
+		n.state == unit.BackOff && !n.empty()
 }
 
-// over says that nothing of the last run is left.
-func (n *node) over() bool { return !n.main && !n.rest }
+// empty says that nothing of the last run of the main command is left.
+func (n *node) empty() bool { return !n.main && !n.rest }
+
+// over says that nothing of the unit is left, hooks included.
+func (n *node) over() bool { return n.empty() && n.hook.part == 0 }
 
 func (s *State) do(a unit.Action) { s.actions = append(s.actions, a) }
 
@@ -157,8 +192,11 @@ func (s *State) become(i int, to unit.State, why string) {
 	if to != unit.Waiting {
 		s.cancel(i, unit.DeadlineTimer)
 	}
-	if to == unit.Ready {
+	switch to {
+	case unit.Ready:
 		n.readyAt = s.now
+	case unit.Inactive, unit.Failed, unit.Skipped:
+		n.dueAt = 0
 	}
 	s.rearm(i)
 	s.touch(i)
@@ -183,46 +221,71 @@ func (s *State) rearm(i int) {
 	n := &s.nodes[i]
 	switch n.state {
 	case unit.Waiting:
-		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
+		since := n.since
+		if n.Kind == unit.Timer {
+			if n.dueAt == 0 {
+				return
+			}
+			since = max(since, n.dueAt)
+		}
+		s.timer(i, unit.WaitTimer, since.Add(unit.WaitNote))
 		if n.Essential && !n.dropped {
-			s.timer(i, unit.DeadlineTimer, n.since.Add(unit.EssentialDeadline))
+			s.timer(i, unit.DeadlineTimer, since.Add(unit.EssentialDeadline))
 		}
 	case unit.Starting:
 		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
-		s.timer(i, unit.StartTimer, n.since.Add(n.startTimeout()))
+		s.timerAtLimit(i, unit.StartTimer)
+	case unit.Ready:
+		s.timerAtLimit(i, unit.StartTimer)
 	case unit.Stopping:
 		s.timer(i, unit.WaitTimer, n.since.Add(unit.WaitNote))
 		if n.killAt != 0 {
 			s.timer(i, unit.KillTimer, n.killAt.Add(unit.KillTimeout))
 		} else {
-			s.timer(i, unit.StopTimer, n.since.Add(n.stopTimeout()))
+			s.timerAtLimit(i, unit.StopTimer)
 		}
 	case unit.BackOff:
 		if n.over() {
 			s.timer(i, unit.BackOffTimer, n.retry)
 		}
-	case unit.Inactive, unit.Ready, unit.Failed, unit.Skipped, unit.Stuck:
+	case unit.Inactive, unit.Failed, unit.Skipped, unit.Stuck:
 	}
 }
 
-func (n *node) startTimeout() time.Duration {
-	if n.StartTimeout > 0 {
-		return n.StartTimeout
-	}
-	return unit.DefaultStartTimeout
+// bound gives what the main command is about to do the time d.
+func (s *State) bound(i int, t unit.TimerFor, d time.Duration) {
+	n := &s.nodes[i]
+	n.phase, n.limit = s.now, s.now.Add(d)
+	s.timer(i, t, n.limit)
 }
 
-func (n *node) stopTimeout() time.Duration {
-	if n.StopTimeout > 0 {
-		return n.StopTimeout
+func (s *State) unbound(i int) {
+	s.nodes[i].phase, s.nodes[i].limit = 0, 0
+	s.cancel(i, unit.StartTimer, unit.StopTimer)
+}
+
+func (s *State) timerAtLimit(i int, t unit.TimerFor) {
+	if at := s.nodes[i].limit; at != 0 {
+		s.timer(i, t, at)
 	}
-	return unit.DefaultStopTimeout
+}
+
+func (n *node) startTimeout() time.Duration { return orElse(n.StartTimeout, unit.DefaultStartTimeout) }
+func (n *node) stopTimeout() time.Duration  { return orElse(n.StopTimeout, unit.DefaultStopTimeout) }
+func (n *node) hookTimeout() time.Duration  { return orElse(n.HookTimeout, unit.DefaultHookTimeout) }
+
+func orElse(d, otherwise time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return otherwise
 }
 
 // timer asks for a timer and gives it a new generation.
 func (s *State) timer(i int, t unit.TimerFor, at unit.Time) {
 	n := &s.nodes[i]
-	n.gen[t]++
+	s.gens++
+	n.gen[t] = s.gens
 	n.set[t] = true
 	s.do(unit.Action{Op: unit.SetTimer, Unit: n.Unit, Timer: t, Gen: n.gen[t], At: at})
 }
@@ -231,7 +294,6 @@ func (s *State) timer(i int, t unit.TimerFor, at unit.Time) {
 func (s *State) cancel(i int, ts ...unit.TimerFor) {
 	n := &s.nodes[i]
 	for _, t := range ts {
-		n.gen[t]++
 		n.set[t] = false
 	}
 }

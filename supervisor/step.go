@@ -44,12 +44,15 @@ func (s *State) event(i int, ev unit.Event) {
 		n.up = false
 		s.touch(i)
 	case unit.AskRestart:
-		if !n.active() {
-			s.askStart(i)
-			return
-		}
-		n.up, n.again, n.stopping = true, true, true
-		s.touchBoth(i)
+		s.askRestart(i)
+	case unit.AskReload:
+		s.askReload(i)
+	case unit.AskReset:
+		s.askReset(i)
+	case unit.Due:
+		s.due(i, ev.Text)
+	case unit.Planned:
+		n.next, n.nextText = ev.Wall, ev.Text
 	case unit.TimerFired:
 		if ev.Timer < unit.Timers && n.set[ev.Timer] && n.gen[ev.Timer] == ev.Gen {
 			n.set[ev.Timer] = false
@@ -58,12 +61,15 @@ func (s *State) event(i int, ev unit.Event) {
 	case unit.IsReady:
 		if n.Kind == unit.Milestone {
 			s.reach(i)
-		} else if ev.Run == n.run {
-			s.ready(i)
+		} else if ev.Run == n.run && !n.empty() {
+			s.isReady(i)
 		}
 	default:
-		if ev.Run == n.run && ev.Run != 0 {
+		switch {
+		case ev.Run == n.run && !n.empty():
 			s.ofRun(i, ev)
+		case ev.Run == n.hook.run && n.hook.part != 0:
+			s.ofHook(i, ev)
 		}
 	}
 }
@@ -73,131 +79,88 @@ func (s *State) ofRun(i int, ev unit.Event) {
 	n := &s.nodes[i]
 	switch ev.Op {
 	case unit.Spawned:
-		n.pid = ev.Pid
+		if !n.moved {
+			n.pid = ev.Pid
+		}
 		if n.ReadyBy == unit.BySpawn {
-			s.ready(i)
+			s.isReady(i)
+		}
+	case unit.MainPid:
+		if ev.Pid > 0 {
+			n.pid, n.main, n.moved = ev.Pid, true, true
 		}
 	case unit.Lost:
 		if n.state == unit.Ready {
+			n.mainDone = false
 			s.become(i, unit.Starting, ev.Text)
+			s.bound(i, unit.StartTimer, n.startTimeout())
 		}
 	case unit.Noted:
 		n.note = ev.Text
-	case unit.StartFailed:
-		if n.over() {
-			return
+	case unit.Sick:
+		s.isSick(i, ev)
+	case unit.Healthy:
+		if n.sick != "" {
+			n.sick = ""
+			s.note(i, "healthy again")
 		}
-		n.main, n.rest = false, false
+	case unit.Extend:
+		s.extend(i, ev.For)
+	case unit.Reloading:
+		if n.state == unit.Ready {
+			n.reload, n.why = reloading, "reloading"
+			s.bound(i, unit.StartTimer, n.startTimeout())
+		}
+	case unit.StartFailed, unit.Absent:
+		n.absent = ev.Op == unit.Absent && n.state == unit.Starting
 		if n.fault == "" && n.state != unit.Stopping {
 			n.fault = ev.Text
 		}
-		s.conclude(i)
-	case unit.Absent:
-		if n.over() {
-			return
-		}
-		n.main, n.rest = false, false
-		if n.state == unit.Starting && n.up && s.ending == 0 {
-			s.do(unit.Action{Op: unit.Release, Unit: n.Unit, Run: n.run})
-			n.stopping, n.again = false, false
-			s.become(i, unit.Skipped, ev.Text)
-			return
-		}
-		s.conclude(i)
+		n.begun = n.Hooks[unit.StartPre] != nil // the command itself has not
+		s.gone(i)
 	case unit.Exited:
 		if n.main {
-			s.exited(i, ev.Status)
+			s.exited(i, ev.Status, ev.Pid)
 		}
 	case unit.Empty:
-		s.empty(i)
+		s.emptied(i)
 	}
 }
 
-// ready takes a unit from Starting to Ready; a link also from BackOff, where
-// its arm went on trying.
-func (s *State) ready(i int) {
+// extendMost is the most that a unit can ask for at a time.
+const extendMost = 24 * time.Hour
+
+// extend lets what the main command is at last for d from now, if that is
+// longer than it has.
+func (s *State) extend(i int, d time.Duration) {
 	n := &s.nodes[i]
-	if n.state == unit.Starting || n.state == unit.BackOff && !n.over() {
-		s.become(i, unit.Ready, "")
-	}
-}
-
-// reach takes a milestone to Ready, where it stays until the end.
-func (s *State) reach(i int) {
-	n := &s.nodes[i]
-	if n.state != unit.Ready && s.ending == 0 {
-		n.up = true
-		if n.Name == unit.Boot {
-			s.bootAt = s.now
-		}
-		s.become(i, unit.Ready, "")
-	}
-}
-
-// exited: the main process ended, by itself or because it was asked to.
-func (s *State) exited(i int, st unit.Status) {
-	n := &s.nodes[i]
-	n.main = false
-	if n.StopMain {
-		n.rest = false // what it forked lives on in the old cgroup
-	}
-	code, exited := st.Exit()
-	switch n.state {
-	case unit.Starting, unit.Ready:
-		if n.ReadyBy == unit.ByExit && exited && code == 0 {
-			n.pid = 0
-			s.ready(i)
-			return
-		}
-		n.fault = describe(st)
-		if n.Restart != unit.Always && !n.Essential && n.clean(st) {
-			n.up = false // it has done what it was started for
-		}
-		if n.over() {
-			s.conclude(i)
-			return
-		}
-		s.kill(i, "what it left behind is ended")
-	case unit.Stopping, unit.Stuck:
-		if n.over() {
-			s.conclude(i)
-		}
-	case unit.Inactive, unit.Waiting, unit.BackOff, unit.Failed, unit.Skipped:
-	}
-}
-
-// clean says whether an exit is no failure: status 0, or the signal that
-// svc stop would have sent.
-func (n *node) clean(st unit.Status) bool {
-	if sig, ok := st.Signal(); ok {
-		return sig == n.StopSignal || n.StopSignal == 0 && sig == sigTerm
-	}
-	code, _ := st.Exit()
-	return code == 0
-}
-
-const sigTerm = 15
-
-// empty: nothing of the run is left.
-func (s *State) empty(i int) {
-	n := &s.nodes[i]
-	if n.over() {
+	until := s.now.Add(min(d, extendMost))
+	if n.limit == 0 || n.killAt != 0 || until <= n.limit {
 		return
 	}
-	main := n.main
-	n.main, n.rest = false, false
+	n.limit = until
 	switch n.state {
-	case unit.Stopping, unit.Stuck:
-		s.conclude(i)
-	case unit.Starting, unit.Ready, unit.BackOff:
-		// A task that is ready has nothing to lose; any other unit has lost
-		// what it is made of.
-		if !main && n.ReadyBy == unit.ByExit && n.state == unit.Ready {
-			return
-		}
-		n.fault = "it is gone"
-		s.conclude(i)
-	case unit.Inactive, unit.Waiting, unit.Failed, unit.Skipped:
+	case unit.Starting, unit.Ready:
+		s.timer(i, unit.StartTimer, until)
+	case unit.Stopping:
+		s.timer(i, unit.StopTimer, until)
+	}
+}
+
+// isSick takes a failed health check. With Force the unit has to go, as if it
+// had failed by itself.
+func (s *State) isSick(i int, ev unit.Event) {
+	n := &s.nodes[i]
+	if n.state != unit.Starting && n.state != unit.Ready {
+		return
+	}
+	if n.sick != ev.Text {
+		n.sick = ev.Text
+		s.note(i, ev.Text)
+	}
+	if ev.Force {
+		n.fault, n.signal = ev.Text, ev.Signal
+		s.beginStop(i, n.fault)
 	}
 }
 
@@ -209,19 +172,15 @@ func (s *State) timeout(i int, t unit.TimerFor) {
 	switch t {
 	case unit.BackOffTimer:
 		n.restarts++
-		s.become(i, unit.Waiting, "")
+		s.retry(i)
 	case unit.StartTimer:
-		limit := short(n.startTimeout())
-		if !n.Kind.HasProcess() {
-			s.become(i, unit.BackOff, "not ready within "+limit+", still trying")
-			return
-		}
-		n.fault = "not ready within " + limit
-		s.beginStop(i, n.fault)
+		s.startTimedOut(i)
 	case unit.StopTimer:
-		s.kill(i, "did not end within "+short(n.stopTimeout())+", killed")
+		s.kill(i, "did not end within "+short(n.limit.Sub(n.phase))+", killed")
 	case unit.KillTimer:
 		s.become(i, unit.Stuck, "processes survive SIGKILL: they wait for a disk or the kernel")
+	case unit.HookTimer:
+		s.hookTimedOut(i)
 	case unit.DeadlineTimer:
 		s.note(i, fmt.Sprintf("essential: starts after %s without %s", short(unit.EssentialDeadline), list(s.waits(i))))
 		n.dropped = true
@@ -231,82 +190,34 @@ func (s *State) timeout(i int, t unit.TimerFor) {
 	}
 }
 
+// startTimedOut: the command is not ready in time, or not with its reload.
+func (s *State) startTimedOut(i int) {
+	n := &s.nodes[i]
+	limit := short(n.limit.Sub(n.phase))
+	switch {
+	case n.state == unit.Ready:
+		n.reload, n.why = overdue, "still reloading after "+limit
+		s.unbound(i)
+		s.note(i, n.why)
+	case !n.Kind.HasProcess():
+		s.unbound(i)
+		s.become(i, unit.BackOff, "not ready within "+limit+", still trying")
+	default:
+		n.fault = "not ready within " + limit
+		if n.runsOnce() {
+			n.fault = "not done within " + limit
+		}
+		s.beginStop(i, n.fault)
+	}
+}
+
 // timerOf says in which states a timer means something.
 var timerOf = [unit.Timers][len(unit.States)]bool{
-	unit.StartTimer:    {unit.Starting: true},
+	unit.StartTimer:    {unit.Starting: true, unit.Ready: true},
 	unit.StopTimer:     {unit.Stopping: true},
 	unit.KillTimer:     {unit.Stopping: true},
 	unit.BackOffTimer:  {unit.BackOff: true},
 	unit.DeadlineTimer: {unit.Waiting: true},
 	unit.WaitTimer:     {unit.Waiting: true, unit.Starting: true, unit.Stopping: true},
-}
-
-// note says something about a unit whose state stays.
-func (s *State) note(i int, text string) {
-	n := &s.nodes[i]
-	s.do(unit.Action{Op: unit.Say, Unit: n.Unit, Run: n.run, From: n.state, To: n.state, Text: text})
-}
-
-// waitText names what a unit has been waiting for since unit.WaitNote.
-func (s *State) waitText(i int) string {
-	n := &s.nodes[i]
-	after := short(unit.WaitNote)
-	switch n.state {
-	case unit.Waiting:
-		text := "for " + list(s.waits(i)) + " (" + after
-		if n.Essential {
-			text += " of " + short(unit.EssentialDeadline)
-		}
-		return text + ")"
-	case unit.Stopping:
-		if n.killAt != 0 {
-			return "killed, not gone yet"
-		}
-		return "still ending (" + after + " of " + short(n.stopTimeout()) + ", then it is killed)"
-	default:
-		text := "not ready yet"
-		if n.note != "" {
-			text += ": " + n.note
-		}
-		return text + " (" + after + " of " + short(n.startTimeout()) + ")"
-	}
-}
-
-// describe is a wait status in words.
-func describe(st unit.Status) string {
-	if sig, ok := st.Signal(); ok {
-		if name, ok := unit.SignalName(sig); ok {
-			return "killed by SIG" + name
-		}
-		return fmt.Sprintf("killed by signal %d", sig)
-	}
-	code, _ := st.Exit()
-	return fmt.Sprintf("exit %d", code)
-}
-
-// short is a duration without the zeros that time.Duration prints.
-func short(d time.Duration) string {
-	switch {
-	case d >= time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	case d%time.Second == 0:
-		return fmt.Sprintf("%d s", d/time.Second)
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
-}
-
-// list joins names for a sentence; a long one is cut.
-func list(names []string) string {
-	const most = 4
-	if len(names) == 0 {
-		return "its turn"
-	}
-	text := names[0]
-	for k, name := range names[1:] {
-		if k+1 == most {
-			return text + fmt.Sprintf(" and %d more", len(names)-most)
-		}
-		text += ", " + name
-	}
-	return text
+	unit.HookTimer:     {unit.Starting: true, unit.Ready: true, unit.Stopping: true, unit.Stuck: true},
 }
