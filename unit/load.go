@@ -17,7 +17,7 @@ type Config struct {
 	Files   *Files   // that it was read from
 
 	dir   string
-	keys  []schema.Key // UnitKeys, once they were needed
+	keys  []schema.Key // UnitKeys
 	lines lines
 	bad   map[string]bool // units that were left out for their mistakes
 	top   *schema.Doc     // init.toml
@@ -50,7 +50,7 @@ func Load(fsys fs.FS, dir string) (*Config, error) { return ReadFiles(fsys).Load
 //
 // Edges are not looked at: that is Config.Graph.
 func (f *Files) Load(dir string) (*Config, error) {
-	c := &Config{Machine: &Machine{}, Files: f, dir: dir, lines: lines{}, bad: map[string]bool{}}
+	c := &Config{Machine: &Machine{}, Files: f, dir: dir, keys: UnitKeys(), lines: lines{}, bad: map[string]bool{}}
 	var mistakes []*schema.Mistake
 	add := func(err error) { mistakes = append(mistakes, schema.Mistakes(err)...) }
 	machine, found := f.text[machineFile]
@@ -84,7 +84,7 @@ func (f *Files) Load(dir string) (*Config, error) {
 func (c *Config) add(name, text string) error {
 	folder, base := path.Split(name)
 	called := strings.TrimSuffix(base, ".toml")
-	u, err := c.unit(called, path.Join(c.dir, name), text)
+	u, doc, err := c.unit(called, path.Join(c.dir, name), text)
 	if err != nil {
 		c.bad[called] = true
 		return err
@@ -93,7 +93,7 @@ func (c *Config) add(name, text string) error {
 	if u.Transient {
 		u.File = ""
 	}
-	c.Units = append(c.Units, u)
+	c.Units, c.lines[called] = append(c.Units, u), doc
 	return nil
 }
 

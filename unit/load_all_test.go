@@ -194,11 +194,11 @@ func TestTemplates(t *testing.T) {
 	if u := c.Units[3]; u.TTY != "ttyS0" || u.Command[2] != "ttyS0" || u.Description != "100% ttyS0" || u.File != "/etc/svc/getty@.toml" {
 		t.Errorf("%+v", u)
 	}
-	if u, err := c.Instance("getty@hvc0"); u == nil || err != nil || u.TTY != "hvc0" {
+	if u, err := c.Transient("getty@hvc0", c.InstanceText("getty@hvc0")); u == nil || err != nil || u.TTY != "hvc0" {
 		t.Errorf("%+v %v", u, err)
 	}
-	if u, err := c.Instance("x@y"); u != nil || err != nil {
-		t.Errorf("%+v %v", u, err)
+	if text := c.InstanceText("x@y"); text != "" {
+		t.Errorf("%q", text)
 	}
 	if _, err := c.Graph(); err == nil || !strings.Contains(err.Error(), "getty@tty2") {
 		t.Errorf("an order alone makes no instance: %v", err)

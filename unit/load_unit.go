@@ -12,12 +12,9 @@ import (
 	"hoopy/unit/schema"
 )
 
-// unit reads one file of etc/svc. The unit is whole only when there is no
-// error.
-func (c *Config) unit(name, file, text string) (*Unit, error) {
-	if c.keys == nil {
-		c.keys = UnitKeys()
-	}
+// unit reads one file of etc/svc, and changes nothing in c. The unit is whole
+// only when there is no error.
+func (c *Config) unit(name, file, text string) (*Unit, *schema.Doc, error) {
 	doc, err := schema.Parse(file, text, c.keys)
 	mistakes := schema.Mistakes(err)
 	switch {
@@ -28,7 +25,7 @@ func (c *Config) unit(name, file, text string) (*Unit, error) {
 			Text: fmt.Sprintf("%q is no name of a unit; write small letters, digits, . _ @ and -, at most %d", name, NameMax)})
 	}
 	if doc == nil {
-		return nil, schema.Join(mistakes)
+		return nil, nil, schema.Join(mistakes)
 	}
 	u := &Unit{
 		Name: name, File: file,
@@ -76,8 +73,7 @@ func (c *Config) unit(name, file, text string) (*Unit, error) {
 		}
 	}
 	mistakes = append(mistakes, u.timer(doc)...)
-	c.lines[name] = doc
-	return u, schema.Join(mistakes)
+	return u, doc, schema.Join(mistakes)
 }
 
 var restarts = map[string]Restart{"always": Always, "on-failure": OnFailure, "never": Never}

@@ -24,28 +24,28 @@ func instanceText(text, instance string) string {
 // template checks a template with an instance that nobody starts.
 func (c *Config) template(name string) error {
 	called := strings.TrimSuffix(path.Base(name), ".toml")
-	_, err := c.unit(called+"x", path.Join(c.dir, name), instanceText(c.Files.text[name], "x"))
-	delete(c.lines, called+"x")
+	_, _, err := c.unit(called+"x", path.Join(c.dir, name), instanceText(c.Files.text[name], "x"))
 	if err != nil {
 		c.bad[called] = true
 	}
 	return err
 }
 
-// Instance makes the unit called name of its template; nil if it has none, or a
+// instance makes the unit called name of its template; nil if it has none, or a
 // bad one.
-func (c *Config) Instance(name string) (*Unit, error) {
+func (c *Config) instance(name string) (*Unit, *schema.Doc, error) {
 	text := c.InstanceText(name)
 	before, _, _ := strings.Cut(name, "@")
 	if text == "" || c.bad[before+"@"] {
-		return nil, nil
+		return nil, nil, nil
 	}
 	return c.unit(name, path.Join(c.dir, serviceFolder, before+"@.toml"), text)
 }
 
-// Transient makes a unit of the text that svc run sent.
+// Transient makes a unit of the text that svc run sent. It is safe for concurrent
+// use.
 func (c *Config) Transient(name, text string) (*Unit, error) {
-	u, err := c.unit(name, "svc run", text)
+	u, _, err := c.unit(name, "svc run", text)
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +64,13 @@ func (c *Config) instances() error {
 		if have[name] || c.bad[name] {
 			return true
 		}
-		u, err := c.Instance(name)
+		u, doc, err := c.instance(name)
 		mistakes = append(mistakes, schema.Mistakes(err)...)
 		if u == nil || err != nil {
 			return err != nil || c.bad[name[:strings.IndexByte(name+"@", '@')]+"@"]
 		}
 		have[name] = true
-		c.Units = append(c.Units, u)
+		c.Units, c.lines[name] = append(c.Units, u), doc
 		return true
 	}
 	for i, name := range c.Machine.Instances {
