@@ -28,6 +28,11 @@ type Config struct {
 	CgroupRoot string
 	// RunDir has the notify sockets below it; empty: /run/hoopy.
 	RunDir string
+	// Safe: the supervisor is in safe mode, for conditions.
+	Safe bool
+	// BuiltIn says whether a module is part of the kernel, for conditions; its
+	// name comes with underscores. nil: nobody knows. Called from any goroutine.
+	BuiltIn func(module string) bool
 	// Log gets what no unit is to blame for, a line each; nil: nobody.
 	Log func(string)
 	// Fault is told of a panic. The process is expected to end: an event may be
@@ -49,11 +54,15 @@ type Arm struct {
 	runs map[unit.Run]*run
 	left map[string]*leftover // leaves without a run, by path
 	seq  uint64
+	fate map[string]unit.Status // how the last command of a unit ended
+	// hanging has what was asked of a disk and not answered, see aside.
+	hanging map[string]bool
 
 	mu     sync.Mutex
 	queue  []func()
 	closed bool
 	units  map[string]*unitLog
+	own    uint32 // runs that only the arm knows of
 }
 
 // New takes over what earlier epochs left and starts the arm's goroutines. It
@@ -85,6 +94,7 @@ func New(c Config) (*Arm, error) {
 	}
 	a := &Arm{cfg: c, set: set, logs: logs, null: null, done: make(chan struct{}),
 		runs: make(map[unit.Run]*run), left: make(map[string]*leftover), units: make(map[string]*unitLog),
+		fate: make(map[string]unit.Status), hanging: make(map[string]bool),
 		seq: uint64(c.Epoch) << 32}
 	for _, note := range prepareGroups(c.CgroupRoot) {
 		c.Log(note)
@@ -102,19 +112,21 @@ func New(c Config) (*Arm, error) {
 	return a, nil
 }
 
-// Do has the action carried out soon: Start, Adopt, Stop, Kill, Release and
-// Commit; the others are not the arm's. It never blocks. The answers are events.
+// Do has the action carried out soon: Start, Adopt, Stop, Kill, Signal, Release
+// and Commit; the others are not the arm's. It never blocks. The answers are events.
 func (a *Arm) Do(act unit.Action) {
 	a.post(func() {
 		switch act.Op {
 		case unit.Start:
-			a.start(act.Unit, act.Run)
+			a.start(act.Unit, act.Run, act.Part)
 		case unit.Adopt:
-			a.adopt(act.Unit, act.Run)
+			a.adopt(act.Unit, act.Run, act.Part, act.To == unit.Ready)
 		case unit.Stop:
 			a.stop(act.Unit, act.Run, act.Signal)
 		case unit.Kill:
 			a.kill(act.Unit, act.Run)
+		case unit.Signal:
+			a.signalOnce(act.Run, act.Signal)
 		case unit.Release:
 			a.release(act.Run)
 		case unit.Commit:
@@ -219,6 +231,9 @@ func (a *Arm) due(now time.Time) time.Duration {
 	}
 	for _, r := range a.runs {
 		look(r.pollAt)
+		if r.care != nil {
+			look(r.care.due())
+		}
 	}
 	for _, l := range a.left {
 		look(l.retryAt)
@@ -230,7 +245,10 @@ func (a *Arm) due(now time.Time) time.Duration {
 func (a *Arm) tick(now time.Time) {
 	for _, r := range a.runs {
 		if !r.pollAt.IsZero() && !now.Before(r.pollAt) {
-			a.guard(func() { a.pollPort(r, now) })
+			a.guard(func() { a.pollSocket(r, now) })
+		}
+		if r.care != nil && !r.care.due().IsZero() && !now.Before(r.care.due()) {
+			a.guard(func() { a.tend(r, now) })
 		}
 	}
 	for _, l := range a.left {

@@ -2,11 +2,7 @@ package process
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -54,62 +50,6 @@ func parseRun(name string) (unit.Run, bool) {
 // groupOf is the directory of a unit, below the root of the hierarchy.
 func groupOf(name string) string { return "svc/" + groupName(name) }
 
-// prepareGroups makes ROOT/svc and asks for the controllers that limits need,
-// where nobody has: each request waits for a grace period of the kernel. The
-// strings say what there is not; the limits of a missing controller do not hold,
-// everything else works.
-func prepareGroups(root string) (notes []string) {
-	services := filepath.Join(root, "svc")
-	if err := mkdir(services); err != nil {
-		return []string{err.Error()}
-	}
-	for _, c := range []string{"pids", "memory"} {
-		for _, dir := range []string{root, services} {
-			file := filepath.Join(dir, "cgroup.subtree_control")
-			b, _ := os.ReadFile(file) // unreadable: as if nothing were there
-			if slices.Contains(strings.Fields(string(b)), c) {
-				continue
-			}
-			if err := writeFile(file, "+"+c); err != nil {
-				notes = append(notes, fmt.Sprintf("no controller %s, its limits do not hold: %v", c, err))
-				break
-			}
-		}
-	}
-	return notes
-}
-
-// newLeaf makes the cgroup of a run, with the unit's limits as they are now.
-func newLeaf(root string, u *unit.Unit, run unit.Run) (*leaf, error) {
-	group := filepath.Join(root, groupOf(u.Name))
-	if err := mkdir(group); err != nil {
-		return nil, err
-	}
-	pids := "max"
-	switch {
-	case u.PidsMax > 0:
-		pids = strconv.FormatInt(u.PidsMax, 10)
-	case u.PidsMax == 0:
-		pids = strconv.Itoa(unit.DefaultPidsMax)
-	}
-	memory := "max"
-	if u.MemoryMax > 0 {
-		memory = strconv.FormatInt(u.MemoryMax, 10)
-	}
-	for file, value := range map[string]string{"pids.max": pids, "memory.max": memory} {
-		// Without the controller the file is missing, which was noted once.
-		err := writeFile(filepath.Join(group, file), value)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	path := filepath.Join(group, runName(run))
-	if err := mkdir(path); err != nil {
-		return nil, err
-	}
-	return openLeaf(path)
-}
-
 // openLeaf opens a cgroup that exists.
 func openLeaf(path string) (*leaf, error) {
 	dir, err := unix.Open(path, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -150,11 +90,15 @@ func (l *leaf) close() {
 }
 
 // mkdir makes a cgroup, or takes the one that is there.
-func mkdir(path string) error {
-	if err := unix.Mkdir(path, 0o755); err != nil && err != unix.EEXIST {
-		return fmt.Errorf("cgroup %s: %w", path, err)
+func mkdir(path string) (made bool, err error) {
+	switch err := unix.Mkdir(path, 0o755); err {
+	case nil:
+		return true, nil
+	case unix.EEXIST:
+		return false, nil
+	default:
+		return false, fmt.Errorf("cgroup %s: %w", path, err)
 	}
-	return nil
 }
 
 // writeFile writes to a file that exists: in cgroupfs none can be made.

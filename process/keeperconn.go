@@ -19,6 +19,7 @@ import (
 type Row struct {
 	Run     unit.Run
 	Unit    string
+	Part    unit.Part
 	Pid     int    // 0: the spawn is still under way; OnSpawned follows
 	Start   uint64 // clock ticks, /proc/PID/stat field 22
 	Pidfd   int
@@ -32,6 +33,8 @@ type Table struct {
 	Stored map[string]int // descriptors by key; the receiver's to close
 	Ending unit.How       // 0: the machine is not ending
 	Safe   bool           // safe mode
+
+	probes []Row // the arm's own: nobody adopts them
 }
 
 // Keeper is the supervisor's end of the line to PID 1. All methods may be
@@ -112,15 +115,20 @@ func (k *Keeper) Hello(d time.Duration) (t Table, err error) {
 		switch p.Op {
 		case keeper.OpRow:
 			r := Row{Run: unit.Run(p.Token), Pid: int(p.A), Start: p.B, Pidfd: -1}
+			var label string
 			if len(p.Payload) > 0 {
 				r.Exited = p.Payload[0] == keeper.RowExited
-				r.Unit = string(p.Payload[1:])
+				label = string(p.Payload[1:])
 			}
 			if !r.Exited && r.Pid != 0 {
 				r.Pidfd = take()
 			}
 			r.ErrRead = take()
-			t.Rows = append(t.Rows, r)
+			if r.Unit, r.Part = parseLabel(label); r.Part == unit.Parts {
+				t.probes = append(t.probes, r)
+			} else {
+				t.Rows = append(t.Rows, r)
+			}
 		case keeper.OpStored:
 			if fd := take(); fd >= 0 {
 				t.Stored[string(p.Payload)] = fd
@@ -181,7 +189,7 @@ func (k *Keeper) serve() (err error) {
 	return nil
 }
 
-// Spawn starts the launcher for run with fds in the order of keeper.SpawnSpec
+// Spawn starts the launcher for run, labelled name, with fds in the order of keeper.SpawnSpec
 // and so on. They may be closed when it returns.
 func (k *Keeper) Spawn(run unit.Run, name string, fds []int) {
 	k.send(keeper.Packet{Op: keeper.OpSpawn, Token: uint64(run), Payload: []byte(name)}, fds...)

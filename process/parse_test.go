@@ -1,13 +1,11 @@
 package process
 
 import (
-	"encoding/binary"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"hoopy/process/launch"
 )
@@ -74,62 +72,6 @@ func TestGroupName(t *testing.T) {
 	if id, ok := parseRun(runName(0x1_0000_002a)); !ok || id != 0x1_0000_002a {
 		t.Errorf("run name: %x %v", id, ok)
 	}
-}
-
-// message makes one netlink message of a sock_diag dump.
-func message(kind uint16, seq uint32, body []byte) []byte {
-	b := make([]byte, unix.NLMSG_HDRLEN+len(body))
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], kind)
-	binary.NativeEndian.PutUint32(b[8:], seq)
-	copy(b[unix.NLMSG_HDRLEN:], body)
-	return append(b, make([]byte, (4-len(b)%4)%4)...)
-}
-
-func socket(state byte, port uint16) []byte {
-	b := make([]byte, diagMessageSize)
-	b[0], b[1] = unix.AF_INET, state
-	binary.BigEndian.PutUint16(b[4:], port)
-	return b
-}
-
-func TestParseListeners(t *testing.T) {
-	join := func(m ...[]byte) []byte { return []byte(strings.Join(strs(m), "")) }
-	done := message(unix.NLMSG_DONE, 2, make([]byte, 4))
-	for _, c := range []struct {
-		name        string
-		b           []byte
-		found, done bool
-		bad         bool
-	}{
-		{"empty", nil, false, false, false},
-		{"listens", join(message(sockDiagByFamily, 2, socket(tcpListen, 22)), done), true, true, false},
-		{"other port", join(message(sockDiagByFamily, 2, socket(tcpListen, 23)), done), false, true, false},
-		{"established", join(message(sockDiagByFamily, 2, socket(1, 22)), done), false, true, false},
-		{"goes on", message(sockDiagByFamily, 2, socket(tcpListen, 22)), true, false, false},
-		{"other dump", join(message(sockDiagByFamily, 10, socket(tcpListen, 22)), done), false, true, false},
-		{"error", message(unix.NLMSG_ERROR, 2, []byte{0xfe, 0xff, 0xff, 0xff}), false, true, true},
-		{"short socket", join(message(sockDiagByFamily, 2, make([]byte, 8)), done), false, true, false},
-		{"length beyond the end", []byte{99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, false, true, true},
-	} {
-		found, done, err := parseListeners(c.b, 2, 22)
-		if found != c.found || done != c.done || (err != nil) != c.bad {
-			t.Errorf("%s: found %v, done %v, %v", c.name, found, done, err)
-		}
-	}
-}
-
-func FuzzListeners(f *testing.F) {
-	f.Add(message(sockDiagByFamily, 2, socket(tcpListen, 22)))
-	f.Add(message(unix.NLMSG_ERROR, 2, nil))
-	f.Fuzz(func(t *testing.T, b []byte) { parseListeners(b, 2, 22) })
-}
-
-func strs(m [][]byte) (s []string) {
-	for _, b := range m {
-		s = append(s, string(b))
-	}
-	return s
 }
 
 func TestAbsent(t *testing.T) {

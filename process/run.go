@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -16,8 +17,11 @@ import (
 type run struct {
 	id   unit.Run
 	name string
+	part unit.Part  // unit.Parts: a probe
+	argv []string   // what it executes, if this epoch began it
 	unit *unit.Unit // nil: a row that nobody has adopted
 
+	asking  bool // its conditions are; there is nothing else of it yet
 	row     bool // the keeper has it
 	pid     int
 	pidfd   int
@@ -28,6 +32,8 @@ type run struct {
 	exited  bool
 	status  unit.Status
 	drained drainState
+	// oomKills is what oomKills said when the run began; -1: nothing.
+	oomKills int64
 
 	// What was said.
 	saidSpawned, saidReady, saidExit, saidEnd bool
@@ -43,8 +49,12 @@ type run struct {
 	speaker    uint32 // may write to it from anywhere, besides root
 	rejected   bool   // a datagram of a stranger was said
 
-	pollAt    time.Time // next look for the port; zero: none
+	pollAt    time.Time // next look for the port or socket; zero: none
 	pollEvery time.Duration
+
+	wasReady bool      // the epoch before knew
+	care     *care     // asks how it is; nil: nobody does
+	answer   *question // what this run, a probe, is the answer to
 }
 
 type drainState uint8
@@ -55,8 +65,8 @@ const (
 	drained
 )
 
-func newRun(id unit.Run, name string) *run {
-	return &run{id: id, name: name, pidfd: -1, errRead: -1, notify: -1}
+func newRun(id unit.Run, name string, part unit.Part) *run {
+	return &run{id: id, name: name, part: part, pidfd: -1, errRead: -1, notify: -1, oomKills: -1}
 }
 
 func (r *run) close() {
@@ -71,6 +81,10 @@ func (r *run) close() {
 		r.leaf = nil
 	}
 }
+
+// spares says whether the run ends with its main process, and the sessions that
+// came of it live on.
+func (r *run) spares() bool { return r.unit != nil && r.unit.StopMain && r.part == unit.Main }
 
 func (r *run) group() string { return "/" + groupOf(r.name) + "/" + runName(r.id) }
 
@@ -87,34 +101,31 @@ func (a *Arm) settle(r *run) {
 		a.readError(r) // the process is gone: whatever it had to say is there
 		r.execed = r.failure == nil
 	}
+	if r.part == unit.Parts {
+		a.settleProbe(r)
+		return
+	}
 	if r.execed && r.unit != nil && r.pid != 0 && !r.saidSpawned {
 		r.saidSpawned = true
 		a.emit(r, unit.Event{Op: unit.Spawned, Pid: r.pid})
-		switch r.unit.ReadyBy {
-		case unit.BySpawn:
-			a.ready(r)
-		case unit.ByTCP:
-			r.pollEvery = pollFirst
-			r.pollAt = time.Now()
-		case unit.ByNotify:
-			r.speaker = speaker(r.unit)
-			a.listenTo(r)
+		if r.part == unit.Main {
+			a.awaitReady(r)
 		}
 	}
 	if !r.exited {
 		return
 	}
 	r.pollAt = time.Time{}
+	a.stopCare(r)
 	if r.failure == nil && !r.saidExit {
 		r.saidExit = true
 		r.exitSeq = a.nextSeq()
-		a.emit(r, unit.Event{Op: unit.Exited, Status: r.status, Pid: r.pid, Seq: r.exitSeq})
+		a.emit(r, unit.Event{Op: unit.Exited, Status: r.status, Pid: r.pid, Text: a.ranOut(r), Seq: r.exitSeq})
 	}
 	if r.saidEnd || r.unit == nil && r.failure == nil {
 		return
 	}
-	stopMain := r.unit != nil && r.unit.StopMain
-	if r.leaf != nil && !stopMain && r.leaf.populated() {
+	if r.leaf != nil && !r.spares() && r.leaf.populated() {
 		return
 	}
 	switch r.drained {
@@ -131,7 +142,7 @@ func (a *Arm) settle(r *run) {
 		return
 	}
 	r.saidEnd = true
-	if l := a.unitLog(r.name); l != nil {
+	if l := a.unitLog(r.name); l != nil && a.alone(r) {
 		l.ring.End()
 	}
 	if r.failure == nil {
@@ -148,6 +159,7 @@ func (a *Arm) ready(r *run) {
 	if !r.saidReady {
 		r.saidReady = true
 		a.emit(r, unit.Event{Op: unit.IsReady})
+		a.watchHealth(r)
 	}
 }
 
@@ -242,6 +254,9 @@ func (a *Arm) exit(id unit.Run, status unit.Status) {
 		return
 	}
 	r.exited, r.status = true, status
+	if r.part == unit.Main {
+		a.fate[r.name] = status
+	}
 	a.settle(r)
 }
 
@@ -253,6 +268,11 @@ func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
 		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
 		return
 	}
+	if r.asking {
+		a.startFailed(r, errStopped)
+		return
+	}
+	a.stopCare(r)
 	if sig == 0 {
 		sig = u.StopSignal
 	}
@@ -277,6 +297,18 @@ func (a *Arm) signal(r *run, sig int) {
 	}
 }
 
+// signalOnce sends one signal to the main process of a run that is under way.
+// The launcher gets none: it is not who is meant.
+func (a *Arm) signalOnce(id unit.Run, sig int) {
+	r := a.runs[id]
+	if r == nil || r.exited || r.pidfd < 0 || !r.execed {
+		return
+	}
+	if err := unix.PidfdSendSignal(r.pidfd, unix.Signal(sig), nil, 0); err != nil && err != unix.ESRCH {
+		a.cfg.Log(fmt.Sprintf("process: unit %s: signal %d to pid %d: %v", r.name, sig, r.pid, err))
+	}
+}
+
 // kill ends every process of the run; of one that stops by its main process
 // alone, that.
 func (a *Arm) kill(u *unit.Unit, id unit.Run) {
@@ -285,13 +317,20 @@ func (a *Arm) kill(u *unit.Unit, id unit.Run) {
 		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
 		return
 	}
+	if r.asking {
+		a.startFailed(r, errStopped)
+		return
+	}
+	a.stopCare(r)
 	r.killWanted = true
 	a.killNow(r)
 	a.settle(r)
 }
 
+var errStopped = errors.New("stopped before it began")
+
 func (a *Arm) killNow(r *run) {
-	if r.leaf != nil && (r.unit == nil || !r.unit.StopMain) {
+	if r.leaf != nil && !r.spares() {
 		if err := r.leaf.kill(); err != nil {
 			a.cfg.Log(fmt.Sprintf("process: unit %s: %v", r.name, err))
 		}

@@ -8,29 +8,62 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hoopy/process/launch"
 	"hoopy/process/poll"
 	"hoopy/unit"
 )
 
 const (
 	pollIn  = poll.In
+	pollOut = poll.Out
 	pollPri = poll.Pri
 )
 
 // start begins a run: everything that it needs is made and stored, then the
 // keeper is asked.
-func (a *Arm) start(u *unit.Unit, id unit.Run) {
+func (a *Arm) start(u *unit.Unit, id unit.Run, part unit.Part) {
 	if a.runs[id] != nil {
 		return
 	}
-	r := newRun(id, u.Name)
-	r.unit = u
+	r := newRun(id, u.Name, part)
+	r.unit, r.argv = u, u.Argv(part)
+	if part == unit.Main {
+		delete(a.fate, u.Name)
+	}
+	if part != unit.StartPre && (part != unit.Main || u.Hooks[unit.StartPre] != nil) {
+		a.runs[id] = r
+		a.begin(r)
+		return
+	}
+	// The first step of a start: can the unit be on this machine?
 	if what := absent(u.TTY); what != "" {
 		a.emit(r, unit.Event{Op: unit.Absent, Text: what})
 		return
 	}
 	a.runs[id] = r
+	if len(u.Conditions) == 0 {
+		a.begin(r)
+		return
+	}
+	r.asking = true
+	here := place{safe: a.cfg.Safe, builtIn: a.cfg.BuiltIn}
+	ok := a.aside("conditions:"+u.Name, func() string { return here.unmet(u.Conditions) }, func(unmet string) {
+		switch {
+		case !r.asking: // it was stopped meanwhile
+		case unmet == "":
+			r.asking = false
+			a.begin(r)
+		default:
+			delete(a.runs, id)
+			a.emit(r, unit.Event{Op: unit.Absent, Text: unmet})
+		}
+	})
+	if !ok {
+		a.startFailed(r, errors.New("conditions: the disk that was asked at the last start has not answered yet"))
+	}
+}
+
+// begin spawns the run, or says why not.
+func (a *Arm) begin(r *run) {
 	defer func() {
 		if v := recover(); v != nil {
 			a.startFailed(r, fmt.Errorf("panic: %v", v))
@@ -42,7 +75,7 @@ func (a *Arm) start(u *unit.Unit, id unit.Run) {
 }
 
 func (a *Arm) startFailed(r *run, err error) {
-	r.saidExit, r.saidEnd, r.exited, r.row = true, true, true, false
+	r.saidExit, r.saidEnd, r.exited, r.row, r.asking = true, true, true, false, false
 	a.emit(r, unit.Event{Op: unit.StartFailed, Text: err.Error()})
 }
 
@@ -52,12 +85,12 @@ func (a *Arm) spawn(r *run) error {
 	if err != nil {
 		return err
 	}
-	if r.leaf, err = newLeaf(a.cfg.CgroupRoot, u, r.id); err != nil {
+	if r.leaf, err = a.newLeaf(u, r.id); err != nil {
 		return err
 	}
-	spec := launch.Spec{Command: u.Command, Directory: u.Directory, User: u.User, Group: u.Group,
-		Umask: u.Umask, Env: u.Env, TTY: u.TTY, Cgroup: r.group()}
-	if u.ReadyBy == unit.ByNotify {
+	r.oomKills = a.oomKills(u.Name)
+	spec := a.spec(r)
+	if r.part == unit.Main && u.ReadyBy == unit.ByNotify {
 		r.notifyPath = notifyPath(a.cfg.RunDir, u.Name, r.id)
 		if r.notify, err = newNotifySocket(r.notifyPath); err != nil {
 			return err
@@ -80,26 +113,31 @@ func (a *Arm) spawn(r *run) error {
 		return err
 	}
 	r.row = true
-	a.cfg.Keeper.Spawn(r.id, u.Name, []int{specFD, r.leaf.dir, pair[0], pair[1], a.null, log.write, log.write})
+	out := log.write
+	if r.part == unit.Parts {
+		out = a.null
+	}
+	a.cfg.Keeper.Spawn(r.id, label(u.Name, r.part), []int{specFD, r.leaf.dir, pair[0], pair[1], a.null, out, log.write})
 	return nil
 }
 
-// adopt takes over a run that an earlier epoch began.
-func (a *Arm) adopt(u *unit.Unit, id unit.Run) {
+// adopt takes over a run that an earlier epoch began, and that was ready then or
+// was not.
+func (a *Arm) adopt(u *unit.Unit, id unit.Run, part unit.Part, ready bool) {
 	r := a.runs[id]
 	if r != nil && r.unit != nil {
 		return
 	}
 	if r == nil {
 		// The keeper knows it no more: it has exited and that was committed.
-		r = newRun(id, u.Name)
+		r = newRun(id, u.Name, part)
 		r.exited, r.saidSpawned, r.saidExit = true, true, true
 		if l := a.left[a.leafPath(u.Name, id)]; l != nil {
 			r.leaf = a.retake(l)
 		}
 		a.runs[id] = r
 	}
-	r.unit = u
+	r.unit, r.wasReady = u, ready
 	if _, err := a.logFor(u); err != nil {
 		a.cfg.Log(fmt.Sprintf("process: unit %s: %v", u.Name, err))
 	}
@@ -114,15 +152,19 @@ func (a *Arm) adopt(u *unit.Unit, id unit.Run) {
 // adopted; until then only their exit is told.
 func (a *Arm) takeRows() {
 	for _, row := range a.cfg.Table.Rows {
-		r := newRun(row.Run, row.Unit)
+		r := newRun(row.Run, row.Unit, row.Part)
 		r.row, r.pid, r.pidfd, r.errRead = true, row.Pid, row.Pidfd, row.ErrRead
 		if leaf, err := openLeaf(a.leafPath(row.Unit, row.Run)); err == nil {
 			r.leaf = leaf
 		} else if !errors.Is(err, os.ErrNotExist) {
 			a.cfg.Log("process: " + err.Error())
 		}
+		if !row.Exited {
+			r.oomKills = a.oomKills(r.name)
+		}
 		a.runs[r.id] = r
 	}
+	a.endProbes()
 	for key, fd := range a.cfg.Table.Stored {
 		hex, ok := strings.CutPrefix(key, "notify:")
 		if !ok {

@@ -16,6 +16,7 @@ import (
 // Events that Add takes; errors and hang-ups are always reported.
 const (
 	In  = unix.EPOLLIN
+	Out = unix.EPOLLOUT
 	Pri = unix.EPOLLPRI
 )
 
