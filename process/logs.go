@@ -3,6 +3,9 @@ package process
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -136,8 +139,100 @@ func (a *Arm) takeLog(name string, rfd, read, write int) error {
 	return err
 }
 
+// SystemLog makes a log that is no unit's, if there is none. It comes before the
+// first Do.
+func (a *Arm) SystemLog(name string) error {
+	if a.unitLog(name) != nil {
+		return nil
+	}
+	_, err := a.newLog(name, ring.Size, -1, -1)
+	return err
+}
+
+// Forget drops the log of a unit that has left the configuration, soon; if it
+// still has a run, nothing happens, and Forget is to be called when it has ended.
+func (a *Arm) Forget(name string) {
+	a.post(func() {
+		for _, r := range a.runs {
+			if r.name == name {
+				return
+			}
+		}
+		a.mu.Lock()
+		l := a.units[name]
+		delete(a.units, name)
+		a.mu.Unlock()
+		if l == nil {
+			return
+		}
+		a.logs.Remove(name)
+		l.close()
+		for _, key := range []string{ringKey(name), pipeKey(name, "r"), pipeKey(name, "w")} {
+			a.cfg.Keeper.Drop(key)
+		}
+	})
+}
+
+// UnitOf is the unit in whose cgroup the process is; empty: in none's, or it has
+// exited.
+func (a *Arm) UnitOf(pid int) string {
+	group := unitGroup(groupOfProcess(pid))
+	if group == "" {
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.units[group] != nil {
+		return group
+	}
+	for name := range a.units { // those whose names are no names of directories
+		if groupName(name) == group {
+			return name
+		}
+	}
+	return ""
+}
+
+// groupOfProcess is the path of a process in the cgroup2 hierarchy; empty: it has
+// exited.
+func groupOfProcess(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if p, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSuffix(p, "\n")
+		}
+	}
+	return ""
+}
+
+// unitGroup is NAME of a path with svc/NAME/… in it. A unit that has cgroups of
+// its own making may call them svc, too: the first counts.
+func unitGroup(path string) string {
+	_, below, ok := strings.Cut(path, "/svc/")
+	name, _, leaf := strings.Cut(below, "/")
+	if !ok || !leaf {
+		return ""
+	}
+	return name
+}
+
+// LogNames are all that have a log, in order.
+func (a *Arm) LogNames() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := make([]string, 0, len(a.units))
+	for name := range a.units {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Logs is the ring of a unit; nil while it has written nothing and none was
-// made. It stays valid as long as the arm.
+// made. It is closed by Forget, and with the arm.
 func (a *Arm) Logs(name string) *ring.Ring {
 	if l := a.unitLog(name); l != nil {
 		return l.ring

@@ -31,6 +31,7 @@ type pipe struct {
 	fd     int
 	ring   *Ring
 	drains []drain
+	gone   bool // removed
 }
 
 type drain struct {
@@ -66,6 +67,24 @@ func (c *Collector) Add(name string, r *Ring, fd int) error {
 		return fmt.Errorf("log pipe of %s: %w", name, err)
 	}
 	return nil
+}
+
+// Remove reads the pipe of name no more. When it returns the caller may close the
+// ring, and then the descriptor. Drains that wait are answered.
+func (c *Collector) Remove(name string) {
+	c.mu.Lock()
+	p := c.pipes[name]
+	var drains []drain
+	if p != nil {
+		p.gone, drains, p.drains = true, p.drains, nil
+		delete(c.pipes, name)
+		delete(c.asked, p)
+		c.set.Del(p.fd)
+	}
+	c.mu.Unlock()
+	for _, d := range drains {
+		d.call()
+	}
 }
 
 // Drain calls call, from the collector's goroutine, when everything that was in
@@ -142,6 +161,12 @@ func (c *Collector) turn() (more bool) {
 // fill reads p once and answers the drains that this satisfies. A ring that
 // panics is read no more; the others go on.
 func (c *Collector) fill(p *pipe) {
+	c.mu.Lock()
+	gone := p.gone
+	c.mu.Unlock()
+	if gone {
+		return
+	}
 	n, err := func() (n int, err error) {
 		defer func() {
 			if v := recover(); v != nil {
@@ -154,9 +179,16 @@ func (c *Collector) fill(p *pipe) {
 	if err == unix.EINTR {
 		return
 	}
+	c.mu.Lock()
+	if gone = p.gone; !gone && n == 0 && err != unix.EAGAIN {
+		c.set.Del(p.fd)
+	}
+	c.mu.Unlock()
+	if gone { // and the ring may be closed, the descriptor another's
+		return
+	}
 	empty := n == 0
 	if empty && err != unix.EAGAIN {
-		c.set.Del(p.fd)
 		switch {
 		case err == nil:
 			c.say(fmt.Sprintf("log pipe of %s: its last writer is gone", p.name))

@@ -19,8 +19,8 @@ func TestFloodStarvesNobody(t *testing.T) {
 	}
 	flood, _, floodRd, floodWr := pipes(t, Size)
 	calm, _, calmRd, calmWr := pipes(t, Size)
-	more, stop := calm.Follow()
-	defer stop()
+	more := make(chan struct{}, 1)
+	defer calm.Follow(more)()
 	if err := unix.SetNonblock(floodWr, false); err != nil {
 		t.Fatal(err)
 	}
@@ -106,5 +106,57 @@ func TestTakenOver(t *testing.T) {
 	feed(t, later, rd, wr, "")
 	if l := later.Lines(9); len(l) != 1 || l[0].Text != "for the later one" {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestRemove: a ring that is closed and a pipe whose number is another's by then
+// are left alone, in the midst of a flood.
+func TestRemove(t *testing.T) {
+	c, err := NewCollector(func(s string) { t.Error(s) }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 200 {
+		r, memfd, err := Create("short", sizeMin, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(memfd)
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+			t.Fatal(err)
+		}
+		more := make(chan struct{}, 1)
+		r.Follow(more)
+		if err := c.Add("short", r, p[0]); err != nil {
+			t.Fatal(err)
+		}
+		unix.Write(p[1], bytes.Repeat([]byte("flood\n"), 5000))
+		select {
+		case <-more:
+		case <-time.After(bound):
+			t.Fatal("nothing is read")
+		}
+		drained := make(chan struct{})
+		c.Drain("short", func() { close(drained) })
+		c.Remove("short")
+		cursor := r.Oldest()
+		r.Close()
+		unix.Close(p[0])
+		unix.Close(p[1])
+		select {
+		case <-drained:
+		case <-time.After(bound):
+			t.Fatal("the drain is never answered")
+		}
+		if l, ok := cursor.Next(); ok || len(r.Lines(9)) > 0 || r.Posted(1) {
+			t.Errorf("a closed ring has %+v", l)
+		}
+		r.Note("late")
+		r.End()
+		if err := r.Post([]byte("late"), 0, 0, nil, nil); err != ErrClosed {
+			t.Error(err)
+		}
 	}
 }

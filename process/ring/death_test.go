@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -17,7 +18,8 @@ func TestDeathAnywhere(t *testing.T) {
 	// No line is so long that it is cut, so that the lines joined with newlines
 	// are what was fed, but for the oldest that were dropped to make room.
 	var fed strings.Builder
-	deaths := 0
+	posted, deaths := 0, 0
+	posting := false
 	take := func(what string, mem []byte, want string) {
 		deaths++
 		again, err := view(mem, 2)
@@ -26,7 +28,19 @@ func TestDeathAnywhere(t *testing.T) {
 		}
 		lines := again.Lines(1 << 20)
 		var got strings.Builder
-		for _, l := range lines {
+		post := 0
+		for i, l := range lines {
+			if i > 0 && l.Seq != lines[i-1].Seq+1 {
+				t.Fatalf("%s: line %d follows line %d", what, l.Seq, lines[i-1].Seq)
+			}
+			if l.Severity != 0 {
+				n, err := strconv.Atoi(l.Text)
+				if err != nil || post != 0 && n != post+1 || l.Severity != 3 || l.Facility != 23 {
+					t.Fatalf("%s: after post %d came %+v", what, post, l)
+				}
+				post = n
+				continue
+			}
 			got.WriteString(l.Text)
 			if !l.Open {
 				got.WriteByte('\n')
@@ -35,8 +49,8 @@ func TestDeathAnywhere(t *testing.T) {
 		if g := got.String(); !strings.HasSuffix(want, g) || len(g) < min(len(want), 20000) {
 			t.Fatalf("%s: %d bytes were read, %d are there: …%q, not …%q", what, len(want), len(g), tail(g), tail(want))
 		}
-		if k := len(lines); k > 0 && lines[k-1].Seq != uint64(strings.Count(want, "\n"))+b2u(lines[k-1].Open) {
-			t.Fatalf("%s: last is line %d of %d", what, lines[k-1].Seq, strings.Count(want, "\n"))
+		if ended := again.seq - 1; ended != uint64(strings.Count(want, "\n")+posted) && !posting || posting && post != posted && post != posted+1 {
+			t.Fatalf("%s: %d lines of %d and %d posts", what, ended, strings.Count(want, "\n"), posted)
 		}
 	}
 	r.testOnlyStep = func() {
@@ -58,18 +72,19 @@ func TestDeathAnywhere(t *testing.T) {
 		}
 		fed.WriteString(b.String())
 		feed(t, r, rd, wr, b.String())
+		for range rnd.IntN(4) {
+			posting = true
+			if err := r.Post([]byte(strconv.Itoa(posted+1)), 3, 23, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			posting = false
+			posted++
+		}
 	}
 	t.Logf("%d deaths", deaths)
 }
 
 func tail(s string) string { return s[max(0, len(s)-80):] }
-
-func b2u(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
-}
 
 // picture is an aligned copy.
 func picture(mem []byte) []byte {

@@ -2,26 +2,127 @@ package ring
 
 import (
 	"bytes"
+	"math"
 
 	"hoopy/unit"
 )
 
+// walk stands between two records of a ring.
+type walk struct {
+	pos   uint64 // of the next record
+	begin uint64 // of the first record of the line under way; pos: there is none
+}
+
+// extent is a line, found but not read.
+type extent struct {
+	from, to uint64 // its first record, and behind its last
+	last     record // its last
+	open     bool
+}
+
+// next walks over the next line that ends. When no more has ended, it is the
+// line under way, open, and the walk stands before it still.
+func (r *Ring) next(w *walk) (e extent, ok bool) {
+	at := *w
+	for at.pos < r.head {
+		rec, sound := r.record(at.pos)
+		if !sound {
+			return extent{}, false
+		}
+		pos, under := at.pos, at.begin < at.pos
+		at.pos += rec.size()
+		switch {
+		case rec.flags&flagApart != 0:
+			if !under {
+				at.begin = at.pos
+			}
+			*w = at
+			return extent{from: pos, to: at.pos, last: rec}, true
+		case rec.flags&flagCont == 0:
+			at.begin = pos
+		}
+		e = extent{from: at.begin, to: at.pos, last: rec, open: rec.flags&flagMore != 0}
+		if !e.open {
+			at.begin = at.pos
+			*w = at
+			return e, true
+		}
+	}
+	if e.open {
+		return e, true
+	}
+	if at.begin < at.pos { // a line under way, and apart ones after its last record
+		return r.under(at.begin)
+	}
+	return extent{}, false
+}
+
+// under is the line under way, which begins at pos.
+func (r *Ring) under(pos uint64) (e extent, ok bool) {
+	e = extent{from: pos, open: true}
+	for pos < r.head {
+		rec, sound := r.record(pos)
+		if !sound {
+			return extent{}, false
+		}
+		pos += rec.size()
+		if rec.flags&flagApart == 0 {
+			e.to, e.last = pos, rec
+		}
+	}
+	return e, e.to > 0
+}
+
+// line reads a line.
+func (r *Ring) line(e extent) Line {
+	l := Line{Seq: e.last.seq, Stamp: unit.Time(e.last.stamp), Open: e.open}
+	if e.open {
+		l.Seq = r.seq
+	}
+	e.last.say(&l)
+	apart := e.last.flags & flagApart
+	var text []byte
+	for pos := e.from; pos < e.to; {
+		rec, ok := r.record(pos)
+		if !ok {
+			break
+		}
+		if k := len(text); rec.flags&flagApart == apart && k+int(rec.length) <= 2*StageSize {
+			text = append(text, make([]byte, rec.length)...)
+			r.read(pos+recordSize, text[k:])
+		}
+		pos += rec.size()
+	}
+	if !e.open { // sshd -e ends its lines as a terminal wants them
+		text = bytes.TrimSuffix(text, []byte("\r"))
+	}
+	l.Text = string(text)
+	return l
+}
+
 // Lines returns the last n lines, oldest first, the unfinished one included.
-func (r *Ring) Lines(n int) []Line {
+func (r *Ring) Lines(n int) (lines []Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n <= 0 {
 		return nil
 	}
-	from := uint64(1)
 	last := r.seq // of the line under way
 	if !r.open {
 		last--
 	}
-	if last >= uint64(n) {
-		from = last - uint64(n) + 1
+	for w := (walk{r.tail, r.tail}); len(lines) < n; {
+		e, ok := r.next(&w)
+		if !ok {
+			break
+		}
+		if e.open || e.last.seq+uint64(min(n, math.MaxInt32)) > last {
+			lines = append(lines, r.line(e))
+		}
+		if e.open {
+			break
+		}
 	}
-	lines, _ := r.collect(r.tail, from, n)
 	return lines
 }
 
@@ -29,20 +130,13 @@ func (r *Ring) Lines(n int) []Line {
 // first, and how many between seq and the first of them were dropped because
 // the ring was full. Since(0, …) begins with the oldest line there is.
 func (r *Ring) Since(seq uint64, n int) (lines []Line, lost uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	pos := r.tail
-	if r.hintSeq == seq && r.hintPos >= r.tail && r.hintPos <= r.head {
-		pos = r.hintPos
-	}
-	lines, next := r.collect(pos, seq+1, n)
-	if k := len(lines); k > 0 && lines[k-1].Open {
-		lines = lines[:k-1]
-	} else if k > 0 {
-		r.hintSeq, r.hintPos = lines[k-1].Seq, next
-	}
-	if len(lines) > 0 {
-		lost = lines[0].Seq - seq - 1
+	for c := r.After(seq); len(lines) < n; {
+		l, ok := c.Next()
+		if !ok {
+			break
+		}
+		lost += l.Lost
+		lines = append(lines, l)
 	}
 	return lines, lost
 }
@@ -58,58 +152,19 @@ func (r *Ring) Lost() uint64 {
 	return max(rec.seq, 1) - 1
 }
 
-// collect joins the records from pos on into at most n lines whose sequence is
-// at least from. Next is the position behind the last line.
-func (r *Ring) collect(pos, from uint64, n int) (lines []Line, next uint64) {
-	var text []byte
-	next = pos
-	started := false
-	var stamp unit.Time
-	for pos < r.head && len(lines) < n {
-		rec, ok := r.record(pos)
-		if !ok {
-			break
-		}
-		at := pos + recordSize
-		pos += rec.size()
-		if rec.seq < from {
-			continue
-		}
-		if rec.flags&flagCont == 0 || !started {
-			text, started, stamp = text[:0], true, unit.Time(rec.stamp)
-		}
-		k := len(text)
-		if k+int(rec.length) <= 2*StageSize {
-			text = append(text, make([]byte, rec.length)...)
-			r.read(at, text[k:])
-		}
-		if rec.flags&flagMore != 0 {
-			if pos >= r.head {
-				lines = append(lines, Line{Seq: rec.seq, Stamp: stamp, Text: string(text), Open: true})
-			}
-			continue
-		}
-		// sshd -e ends its lines as a terminal wants them.
-		lines = append(lines, Line{Seq: rec.seq, Stamp: stamp, Text: string(bytes.TrimSuffix(text, []byte("\r")))})
-		started, next = false, pos
-	}
-	return lines, next
-}
-
-// Follow returns a channel that gets a value after new lines have come; several
-// may be told by one value. Stop ends it and may be called once.
-func (r *Ring) Follow() (more <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
+// Follow has a value sent to more, without waiting, after new lines have come;
+// several may be told by one value, so more has room for one. Stop ends it.
+func (r *Ring) Follow(more chan<- struct{}) (stop func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watch == nil {
-		r.watch = make(map[chan struct{}]struct{})
+		r.watch = make(map[chan<- struct{}]struct{})
 	}
-	r.watch[ch] = struct{}{}
-	return ch, func() {
+	r.watch[more] = struct{}{}
+	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.watch, ch)
+		delete(r.watch, more)
 	}
 }
 

@@ -18,6 +18,12 @@ type record struct {
 
 func (rec record) size() uint64 { return recordSize + (uint64(rec.length)+7)&^7 }
 
+// say gives the line what the flags say of it.
+func (rec record) say(l *Line) {
+	l.Severity = int8(rec.flags >> severityShift & 0xf)
+	l.Facility = int8(rec.flags >> facilityShift & 0x1f)
+}
+
 // writeRecord writes a record at pos, which no reader looks at yet.
 func (r *Ring) writeRecord(pos uint64, rec record, b []byte) {
 	var h [recordSize]byte
@@ -64,7 +70,11 @@ func now() uint64 {
 // Line is one line of a unit's output.
 type Line struct {
 	Seq   uint64    // 1 for the first line that the unit ever wrote in this boot
-	Stamp unit.Time // when it was read
+	Stamp unit.Time // when its last byte was read; never before that of an earlier line
 	Text  string    // without the newline; its beginning may be missing in the oldest line
 	Open  bool      // no newline yet
+	// Severity is that of syslog(3) plus one, 1 emergency to 8 debug, and Facility
+	// that of syslog(3); both are 0 for what came through the pipe, which says none.
+	Severity, Facility int8
+	Lost               uint64 // lines before this one that were dropped before a Cursor came to them
 }

@@ -58,17 +58,25 @@ const (
 	offTail
 )
 
-// Flags of a record.
+// Flags of a record. An apart record is a whole line by itself; it may stand
+// between the records of a line under way. A line has the sequence that was due
+// when it ended.
 const (
-	flagMore = 1 << iota // the line goes on in the next record
-	flagCont             // this record continues a line
-	flagCut              // the line was cut here
-	flagMask = flagMore | flagCont | flagCut
+	flagMore  = 1 << iota // the line goes on in the next record that is not apart
+	flagCont              // this record continues a line
+	flagCut               // the line was cut here
+	flagApart             // see Post
+
+	severityShift = 4 // 4 bits, see Line
+	facilityShift = 8 // 5 bits
+	flagMask      = 0x1fff
 )
 
 var (
 	// ErrFenced: a writer of a later epoch has taken the ring over.
 	ErrFenced = errors.New("log ring: taken over by a later epoch")
+	// ErrClosed: Close was called.
+	ErrClosed = errors.New("log ring: closed")
 	// ErrCorrupt: the bytes are no ring. Make a new one.
 	ErrCorrupt = errors.New("log ring: unreadable")
 )
@@ -87,13 +95,14 @@ type Ring struct {
 	published uint64 // what we published last
 	head      uint64 // records up to here are written
 	tail      uint64
-	seq       uint64 // of the line under way, or of the next one
+	seq       uint64 // of the next line that ends
 	partial   int    // bytes of the line under way
 	open      bool   // a line is under way
+	last      uint64 // stamp of the last record
 	fenced    bool
+	closed    bool
 
-	hintSeq, hintPos uint64 // where a follower left off
-	watch            map[chan struct{}]struct{}
+	watch map[chan<- struct{}]struct{}
 
 	testOnlyStep func() // called between the stores that a death can come between
 }
@@ -188,12 +197,17 @@ func view(mem []byte, epoch uint32) (*Ring, error) {
 		if !ok || !first && rec.seq != r.seq {
 			return nil, ErrCorrupt
 		}
-		if rec.flags&flagCont == 0 {
-			r.partial = 0
-		}
-		r.seq, r.partial, r.open = rec.seq, r.partial+int(rec.length), rec.flags&flagMore != 0
-		if !r.open {
-			r.seq, r.partial = r.seq+1, 0
+		r.seq, r.last = rec.seq, max(r.last, rec.stamp)
+		if rec.flags&flagApart != 0 {
+			r.seq++
+		} else {
+			if rec.flags&flagCont == 0 {
+				r.partial = 0
+			}
+			r.partial, r.open = r.partial+int(rec.length), rec.flags&flagMore != 0
+			if !r.open {
+				r.seq, r.partial = r.seq+1, 0
+			}
 		}
 		pos += rec.size()
 		first = false
@@ -232,7 +246,7 @@ func (r *Ring) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.open && !r.isFenced() {
-		r.put(nil, 0, now())
+		r.put(nil, 0, r.last)
 		r.publish(0)
 		r.tell()
 	}
@@ -285,8 +299,9 @@ func (r *Ring) take(from, to int, stamp uint64) error {
 
 // put writes one record behind the head, dropping the oldest ones to make room.
 func (r *Ring) put(b []byte, flags uint32, stamp uint64) {
-	rec := record{length: uint32(len(b)), flags: flags, seq: r.seq, stamp: stamp}
-	if r.open {
+	r.last = max(r.last, stamp)
+	rec := record{length: uint32(len(b)), flags: flags, seq: r.seq, stamp: r.last}
+	if r.open && flags&flagApart == 0 {
 		rec.flags |= flagCont
 	}
 	need := rec.size()
@@ -303,6 +318,10 @@ func (r *Ring) put(b []byte, flags uint32, stamp uint64) {
 	r.writeRecord(r.head, rec, b)
 	r.head += need
 	r.step()
+	if flags&flagApart != 0 {
+		r.seq++
+		return
+	}
 	r.open = flags&flagMore != 0
 	if r.open {
 		r.partial += len(b)
@@ -341,7 +360,10 @@ func (r *Ring) isFenced() bool {
 func (r *Ring) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fenced = true
+	if r.closed {
+		return
+	}
+	r.fenced, r.closed, r.open = true, true, false
 	unix.Munmap(r.mem)
 	r.mem, r.stage, r.data, r.head, r.tail = make([]byte, headerSize), nil, nil, 0, 0
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"hoopy/unit"
 )
 
 // pipes makes a ring and a pipe to feed it.
@@ -167,8 +169,8 @@ func TestManyShortLines(t *testing.T) {
 
 func TestSinceFollows(t *testing.T) {
 	r, _, rd, wr := pipes(t, Size)
-	more, stop := r.Follow()
-	defer stop()
+	more := make(chan struct{}, 1)
+	defer r.Follow(more)()
 	var seq uint64
 	var got []string
 	for _, w := range []string{"a\nb\nc", "d\n", "e\nf\n"} {
@@ -269,6 +271,13 @@ func FuzzOpen(f *testing.F) {
 		again.Lines(10)
 		again.Since(0, 10)
 		again.Lost()
+		again.Posted(1)
+		c := again.Oldest()
+		c.Stamps(func(unit.Time) {})
+		c.Seek(1)
+		c.Next()
+		again.Post([]byte("p"), 1, 1, nil, nil)
+		c.Next()
 		again.Note(strings.Repeat("z", LineMax))
 		again.End()
 		again.Lines(10)
