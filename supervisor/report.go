@@ -12,7 +12,9 @@ import (
 func (s *State) Report(names []string) (reports []unit.Report, missing []string) {
 	if len(names) == 0 {
 		for i := range s.nodes {
-			reports = append(reports, s.report(i))
+			if s.nodes[i].Unit != hole {
+				reports = append(reports, s.report(i))
+			}
 		}
 		return reports, nil
 	}

@@ -13,6 +13,9 @@ func (s *State) settle() {
 			s.look(i)
 		}
 		s.queue = s.queue[:0]
+		if s.lastToGo() {
+			continue
+		}
 		if s.way != nil && !s.onWayIn && s.wayIn() {
 			s.onWayIn = true
 			s.do(unit.Action{Op: unit.SetTimer, Timer: unit.WayTimer, At: s.now.Add(firstLogin)})
@@ -183,6 +186,8 @@ func (s *State) maybeStop(i int) {
 	switch {
 	case s.ending != 0:
 		why = "the machine ends"
+	case n.held && n.Essential && s.retiring:
+		// The others go first.
 	case n.held && !n.up:
 		why = "no longer in the configuration"
 	case n.held:

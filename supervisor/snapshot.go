@@ -22,9 +22,11 @@ func (s *State) Append(b []byte) []byte {
 	b = appendString(b, s.endedBy)
 	b = binary.AppendVarint(b, int64(s.endAt))
 	b = binary.AppendVarint(b, int64(s.bootAt))
-	b = binary.AppendUvarint(b, uint64(len(s.nodes)))
+	b = binary.AppendUvarint(b, uint64(len(s.byName)))
 	for i := range s.nodes {
-		b = s.nodes[i].append(b)
+		if s.nodes[i].Unit != hole {
+			b = s.nodes[i].append(b)
+		}
 	}
 	return b
 }

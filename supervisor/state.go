@@ -17,6 +17,8 @@ type State struct {
 	gens   uint32 // of timers; one counter, so that no two are alike
 	safe   bool   // only essential units are started
 
+	retiring bool // units that Retire has to stop are still there, see lastToGo
+
 	ending  unit.How // 0: not
 	endedBy string
 	endAt   unit.Time // when the end began
