@@ -64,12 +64,11 @@ type Past struct {
 
 // Moved tells what Clock.Look said at boot.
 func (p *Past) Moved(by time.Duration, wrong bool, boot time.Duration) {
-	switch {
-	case wrong:
+	if wrong {
 		p.From = boot
-	case by > 0:
-		p.From -= by // which is the same wall time as before
+		return
 	}
+	p.From = min(p.From-by, boot) // the same wall time as before
 }
 
 // Next is the next run of a timer.
