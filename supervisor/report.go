@@ -121,3 +121,11 @@ func (s *State) Settled(name string) bool {
 		return true
 	}
 }
+
+// Unit is the unit called name; nil: there is none.
+func (s *State) Unit(name string) *unit.Unit {
+	if i, ok := s.byName[name]; ok {
+		return s.nodes[i].Unit
+	}
+	return nil
+}

@@ -26,6 +26,7 @@ func (s *State) Append(b []byte) []byte {
 	for i := range s.nodes {
 		if s.nodes[i].Unit != hole {
 			b = s.nodes[i].append(b)
+			b = s.appendHistory(b, i)
 		}
 	}
 	return b
@@ -72,6 +73,7 @@ func (s *State) load(b []byte) error {
 	for range r.uvarint() {
 		var n node
 		name := r.node(&n)
+		n.history = r.history(t.byName)
 		if r.bad || int(n.state) >= len(unit.States) || n.reload > overdue || n.hook.part >= unit.Parts || t.ending > unit.Halt {
 			return errSnapshot
 		}

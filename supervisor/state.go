@@ -75,8 +75,9 @@ type node struct {
 	listed   bool   // in State.queue
 	broken   string // why it can never start; empty: it can
 	known    bool   // an earlier epoch decided about it already
-	added    bool   // by Add
-	late     bool   // it comes after the milestone boot
+	history  history
+	added    bool // by Add
+	late     bool // it comes after the milestone boot
 
 	begun    bool // stop_post is owed once nothing is left
 	mainDone bool // the command is ready: start_post runs, or is over
@@ -118,7 +119,7 @@ func NewState(g *unit.Graph, epoch uint32, safe bool) *State {
 		safe:   safe,
 	}
 	for i, u := range g.Units {
-		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i), broken: g.Broken(i)}
+		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i), broken: g.Broken(i), added: u.Transient}
 		s.byName[u.Name] = i
 	}
 	s.passLinks(unit.Network)
@@ -180,6 +181,7 @@ func (s *State) do(a unit.Action) { s.actions = append(s.actions, a) }
 // become is the one place where a unit changes its state.
 func (s *State) become(i int, to unit.State, why string) {
 	n := &s.nodes[i]
+	s.record(i, to)
 	from := n.state
 	n.state, n.since, n.why = to, s.now, why
 	if to == unit.Ready && why == "" {
