@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,24 +19,31 @@ type Account struct {
 
 // LookupAccount finds user and group, names or numbers, in the files below etc
 // ("/etc"). An empty user is root; an empty group the user's own. A number that
-// passwd does not know needs a group.
-func LookupAccount(etc, user, group string) (*Account, error) {
+// passwd does not know needs a group. Groups besides those of group(5) are
+// extra, names or numbers too. For root alone group(5) is not read: root needs
+// no group to be let in anywhere.
+func LookupAccount(etc, user, group string, extra ...string) (*Account, error) {
 	passwd, err := os.ReadFile(etc + "/passwd")
 	if err != nil && user != "" {
 		if _, numeric := id(user); !numeric {
 			return nil, err
 		}
 	}
+	if user == "" && group == "" && len(extra) == 0 {
+		return account(passwd, nil, user, group)
+	}
 	groups, err := os.ReadFile(etc + "/group")
-	if err != nil && group != "" {
-		if _, numeric := id(group); !numeric {
-			return nil, err
+	if err != nil {
+		for _, name := range append([]string{group}, extra...) {
+			if _, numeric := id(name); !numeric && name != "" {
+				return nil, err
+			}
 		}
 	}
-	return account(passwd, groups, user, group)
+	return account(passwd, groups, user, group, extra...)
 }
 
-func account(passwd, groups []byte, user, group string) (*Account, error) {
+func account(passwd, groups []byte, user, group string, extra ...string) (*Account, error) {
 	name := user
 	if name == "" {
 		name = "root"
@@ -65,6 +73,15 @@ func account(passwd, groups []byte, user, group string) (*Account, error) {
 	a.Groups = memberships(groups, a.Name, a.GID)
 	if own != a.GID && ok {
 		a.Groups = append(a.Groups, own)
+	}
+	for _, name := range extra {
+		gid, ok := findGroup(groups, name)
+		if !ok {
+			return nil, fmt.Errorf("no group %q in /etc/group", name)
+		}
+		if gid != a.GID && !slices.Contains(a.Groups, gid) {
+			a.Groups = append(a.Groups, gid)
+		}
 	}
 	return a, nil
 }

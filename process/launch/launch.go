@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -23,50 +24,80 @@ const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Main is /init exec NAME. It returns only when the command could not be
 // executed, with 127 when there is no such file and 126 otherwise, as sh does;
-// by then the Failure is on the error pipe and on stderr.
+// by then the Failure is on the error pipe and on what stderr was at first.
 func Main() int {
-	// Priority, credentials and the signal mask are a thread's own; execve
-	// keeps those of the thread that calls it.
+	// Priority, credentials, mounts and the signal mask are a thread's own;
+	// execve keeps those of the thread that calls it.
 	runtime.LockOSThread()
 	// Not even a child of ours, or the service, is to get these, nor anything
 	// that was left open by mistake.
 	unix.CloseRange(specFD, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
-	// A TTY replaces 2; an error still belongs in the log.
-	stderr, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		stderr = 2
-	}
+	d := descriptors{report: errorFD, stderr: 2}
 	spec, err := ReadSpec(specFD)
 	f := fail("read spec", "", err)
 	if err == nil {
-		f = run(spec)
+		f = run(spec, &d)
 	}
-	unix.Write(errorFD, f.append(nil))
-	unix.Write(stderr, []byte(f.Text+"\n"))
+	unix.Write(d.report, f.append(nil))
+	unix.Write(d.stderr, []byte(f.Text+"\n"))
 	if f.Step == "exec" && f.Errno == unix.ENOENT {
 		return 127
 	}
 	return 126
 }
 
-// run takes the steps in their order and returns the one that failed.
-func run(s *Spec) *Failure {
-	if f := session(s.TTY); f != nil {
+// run takes the steps and returns the one that failed. Their order:
+//
+//   - First what only looks at the spec and at files of the machine, as root and
+//     in the machine's own mounts: nothing has been changed when a word is wrong.
+//   - Then what needs root's rights: terminal, files, priorities, mounts.
+//   - The working directory is one of the service's own mounts.
+//   - Limits come after everything that opens, maps or may start a thread, for
+//     this process has to live under them too (nofile, as, data, and nproc once
+//     it is the user's), and before the user, for raising one takes
+//     CAP_SYS_RESOURCE.
+//   - The bounding set is lowered while CAP_SETPCAP is there; the ambient set is
+//     raised after the change of user, which empties it. no_new_privs is last:
+//     nothing after it may want a right.
+func run(s *Spec, d *descriptors) *Failure {
+	if f := d.clear(s); f != nil {
 		return f
 	}
-	unix.Umask(int(s.Umask))
-	if err := limitFiles(s.FilesSoft, s.FilesHard); err != nil {
-		return fail("limit open files", "", err)
+	if f := checkLimits(s.Limits); f != nil {
+		return f
 	}
-	if err := os.WriteFile("/proc/self/oom_score_adj", strconv.AppendInt(nil, int64(s.OOM), 10), 0); err != nil {
-		return fail("set oom_score_adj", "", err)
+	caps, f := capabilities(s)
+	if f != nil {
+		return f
 	}
-	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, int(s.Nice)); err != nil {
-		return fail("set nice", "", err)
+	a, err := LookupAccount("/etc", s.User, s.Group, s.Groups...)
+	if err != nil {
+		return fail("user", cmp.Or(s.User, "root"), err)
+	}
+	files, f := envFiles(s.EnvFiles)
+	if f != nil {
+		return f
+	}
+	env := environment(s, a, files, strconv.Itoa(unix.Getpid()))
+
+	if !s.Interactive {
+		if f := session(s.TTY); f != nil {
+			return f
+		}
+		if f := streams(s, a); f != nil {
+			return f
+		}
 	}
 	if f := placed(s.Cgroup); f != nil {
 		return f
 	}
+	if f := prioritize(s); f != nil {
+		return f
+	}
+	if f := private(s); f != nil {
+		return f
+	}
+	unix.Umask(int(s.Umask))
 	dir := s.Directory
 	if dir == "" {
 		dir = "/"
@@ -74,88 +105,40 @@ func run(s *Spec) *Failure {
 	if err := unix.Chdir(dir); err != nil {
 		return fail("chdir", dir, err)
 	}
-	a, err := LookupAccount("/etc", s.User, s.Group)
-	if err != nil {
-		return fail("user", s.User, err)
+	// PID 1 does without huge pages and this process inherited that.
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0) // EINVAL: a kernel without them
+
+	if f := d.place(); f != nil {
+		return f
 	}
-	if s.User != "" || s.Group != "" {
-		if f := become(a); f != nil {
+	if f := limit(s.Limits); f != nil {
+		return f
+	}
+	if f := caps.lower(); f != nil {
+		return f
+	}
+	if s.User != "" || s.Group != "" || len(s.Groups) > 0 {
+		if f := become(a, caps.ambient != 0); f != nil {
 			return f
 		}
 	}
-	// PID 1 does without huge pages and this process inherited that.
-	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0) // EINVAL: a kernel without them
-	env := environment(s, a)
+	if f := caps.raise(a.UID); f != nil {
+		return f
+	}
+	if s.NoNewPrivs {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fail("no_new_privs", "", err)
+		}
+	}
 	if err := resetSignals(); err != nil {
 		return fail("reset signals", "", err)
 	}
 	err = syscall.Exec(s.Command[0], s.Command, env)
+	if err == unix.EAGAIN {
+		// setuid(2) does not fail over this limit, the execve after it does.
+		return fail("limit", "nproc", fmt.Errorf("%s has as many processes already: %w", a.Name, err))
+	}
 	return explain(s.Command[0], err)
-}
-
-// session makes the process the leader of a session of its own and gives it
-// the terminal /dev/tty, if one is named. Opening must not wait for a carrier,
-// nor make it the controlling terminal too early.
-func session(tty string) *Failure {
-	if pid := unix.Getpid(); sid(0) != pid {
-		if _, err := unix.Setsid(); err != nil {
-			return fail("setsid", "", err)
-		}
-	}
-	if tty == "" {
-		return nil
-	}
-	name := "/dev/" + tty
-	fd, err := unix.Open(name, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail("open terminal", name, err)
-	}
-	// 0: not from a session that has it. That is the rescue shell, or a person's:
-	// two readers of one terminal get every other letter each.
-	if err := unix.IoctlSetInt(fd, unix.TIOCSCTTY, 0); err == unix.EPERM {
-		return fail("control terminal", name, fmt.Errorf("another session has it (%w)", err))
-	} else if err != nil {
-		return fail("control terminal", name, err)
-	}
-	if err := unix.SetNonblock(fd, false); err != nil {
-		return fail("control terminal", name, err)
-	}
-	for i := range 3 {
-		if err := unix.Dup3(fd, i, 0); err != nil {
-			return fail("dup terminal", name, err)
-		}
-	}
-	return nil
-}
-
-func sid(pid int) int {
-	n, err := unix.Getsid(pid)
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
-// limitFiles sets RLIMIT_NOFILE. Where the hard limit may not be raised (in a
-// container without CAP_SYS_RESOURCE) it stays: fewer files are better than no
-// service.
-func limitFiles(soft, hard uint64) error {
-	if soft == 0 {
-		soft = FilesSoft
-	}
-	if hard == 0 {
-		hard = FilesHard
-	}
-	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: soft, Max: hard})
-	if err != unix.EPERM {
-		return err
-	}
-	var now unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
-		return err
-	}
-	hard = min(hard, now.Max)
-	return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: min(soft, hard), Max: hard})
 }
 
 // placed checks that the process is where its signals will go.
@@ -176,49 +159,6 @@ func placed(want string) *Failure {
 		}
 	}
 	return fail("check cgroup", want, fmt.Errorf("no cgroup2 hierarchy"))
-}
-
-// become changes to the account; afterwards no capability is left unless it is
-// root's. The raw calls change this thread, which is the one that execs.
-func become(a *Account) *Failure {
-	groups := append([]uint32{a.GID}, a.Groups...)
-	if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); e != 0 {
-		return fail("set groups of", a.Name, e)
-	}
-	g, u := uintptr(a.GID), uintptr(a.UID)
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, g, g, g); e != 0 {
-		return fail("set group of", a.Name, e)
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, u, u, u); e != 0 {
-		return fail("become user", a.Name, e)
-	}
-	return nil
-}
-
-// environment is the standard one with the unit's own over it.
-func environment(s *Spec, a *Account) []string {
-	env := []string{path, "HOME=" + a.Home, "USER=" + a.Name, "LOGNAME=" + a.Name, "SHELL=" + a.Shell}
-	if s.Notify != "" {
-		env = append(env, "NOTIFY_SOCKET="+s.Notify)
-	}
-	switch {
-	case s.TTY == "":
-	case len(s.TTY) > 3 && s.TTY[3] >= '0' && s.TTY[3] <= '9':
-		env = append(env, "TERM=linux")
-	default:
-		env = append(env, "TERM=vt220")
-	}
-	for _, e := range s.Env {
-		name, _, _ := strings.Cut(e, "=")
-		kept := env[:0]
-		for _, old := range env {
-			if !strings.HasPrefix(old, name+"=") {
-				kept = append(kept, old)
-			}
-		}
-		env = append(kept, e)
-	}
-	return env
 }
 
 // resetSignals gives every signal its default action and blocks none. execve(2)

@@ -2,17 +2,35 @@ package launch
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
 var full = Spec{
-	Command: []string{"/bin/echo", "", "a b"}, Directory: "/tmp", User: "nobody", Group: "disk", Umask: 0o27,
-	Env: []string{"A=b", "C="}, TTY: "ttyS0", Notify: "/run/hoopy/notify/x", Cgroup: "/svc/x/1",
-	FilesSoft: 10, FilesHard: 1 << 40, OOM: -1000, Nice: -5,
+	Command: []string{"/bin/echo", "", "a b"}, Directory: "/tmp", User: "nobody", Group: "disk", Groups: []string{"audio", "7"},
+	Umask: 0o27, Cgroup: "/svc/x/1",
+	Env: []string{"A=b", "C="}, EnvFiles: []string{"-/etc/x"}, Notify: "/run/hoopy/notify/x", Watchdog: 1500 * time.Millisecond,
+	TTY: "ttyS0", Stdin: "/etc/in", Stdout: "null", Stderr: "/var/log/x", Interactive: true,
+	NotifyFD: 7, Listen: []string{"http", ""},
+	Limits: []Limit{{"core", 0, Unlimited}, {"nofile", 10, 1 << 40}}, OOM: -1000, Nice: -5,
+	IOClass: "idle", IOLevel: 7, Policy: "fifo", Priority: 99,
+	Bounded: true, Bounding: []string{"CAP_CHOWN"}, Ambient: []string{"chown"}, NoNewPrivs: true,
+	PrivateTmp: true, ReadOnly: true, Writable: []string{"/persist", "-/x"},
+}
+
+// TestFullIsFull: a field that full does not set is not tested.
+func TestFullIsFull(t *testing.T) {
+	v := reflect.ValueOf(full)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is zero", v.Type().Field(i).Name)
+		}
+	}
 }
 
 func TestSpecRoundTrip(t *testing.T) {
@@ -101,93 +119,6 @@ func FuzzFailure(f *testing.F) {
 			t.Errorf("%q", b)
 		}
 	})
-}
-
-const passwd = `root:x:0:0:root:/root:/bin/ash
-bin:x:1:1:bin:/bin:/sbin/nologin
-# a comment
-short:x:5
-bad:x:ten:10::/:/bin/sh
-app:x:1000:1000:App,,,:/home/app:/bin/bash
-app2:x:1000:1001::/:
-1001:x:7:7:a number for a name::
-broken:x:4294967295:0::/:/bin/sh
-`
-
-const group = `root:x:0:root
-disk:x:6:root,app
-audio:x:18:app,app
-app:x:1000:
-wheel:x:10:root,apple
-bad:x:y:app
-many:x:20:a,b,app
-`
-
-func TestAccount(t *testing.T) {
-	for _, c := range []struct {
-		user, group string
-		want        *Account
-		err         string
-	}{
-		{"", "", &Account{"root", 0, 0, "/root", "/bin/ash", []uint32{6, 10}}, ""},
-		{"app", "", &Account{"app", 1000, 1000, "/home/app", "/bin/bash", []uint32{6, 18, 20}}, ""},
-		{"app", "disk", &Account{"app", 1000, 6, "/home/app", "/bin/bash", []uint32{18, 20, 1000}}, ""},
-		{"app", "77", &Account{"app", 1000, 77, "/home/app", "/bin/bash", []uint32{6, 18, 20, 1000}}, ""},
-		{"1000", "", &Account{"app", 1000, 1000, "/home/app", "/bin/bash", []uint32{6, 18, 20}}, ""},
-		{"app2", "", &Account{"app2", 1000, 1001, "/", "/bin/sh", nil}, ""},
-		{"1001", "", &Account{"1001", 7, 7, "/", "/bin/sh", nil}, ""},
-		{"2000", "disk", &Account{"2000", 2000, 6, "/", "/bin/sh", nil}, ""},
-		{"2000", "", nil, "not in /etc/passwd, so a group must be given"},
-		{"nosuch", "", nil, "no such user in /etc/passwd"},
-		{"broken", "", nil, "no such user in /etc/passwd"},
-		{"bad", "", nil, "no such user in /etc/passwd"},
-		{"short", "", nil, "no such user in /etc/passwd"},
-		{"app", "nosuch", nil, `no group "nosuch" in /etc/group`},
-		{"4294967295", "disk", nil, "no such user in /etc/passwd"},
-	} {
-		got, err := account([]byte(passwd), []byte(group), c.user, c.group)
-		if (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
-			t.Errorf("%q %q: %v, not %q", c.user, c.group, err, c.err)
-			continue
-		}
-		if d := cmp.Diff(c.want, got); d != "" {
-			t.Errorf("%q %q: %s", c.user, c.group, d)
-		}
-	}
-	if a, err := account(nil, nil, "", ""); err != nil || a.Home != "/root" {
-		t.Errorf("no files: %v, %v", a, err)
-	}
-}
-
-func FuzzAccount(f *testing.F) {
-	f.Add([]byte(passwd), []byte(group), "app", "disk")
-	f.Add([]byte(":::::::::\n\n::"), []byte(":"), "", "")
-	f.Add([]byte("a:b:1:2:3:4:5"), []byte("a:b:1:a"), "a", "a")
-	f.Fuzz(func(t *testing.T, p, g []byte, user, grp string) {
-		a, err := account(p, g, user, grp)
-		if err == nil && (a.UID == 1<<32-1 || a.GID == 1<<32-1 || a.Home == "" || a.Shell == "") {
-			t.Errorf("%+v", a)
-		}
-	})
-}
-
-func TestEnvironment(t *testing.T) {
-	a := &Account{Name: "app", Home: "/home/app", Shell: "/bin/bash"}
-	for _, c := range []struct {
-		name string
-		spec Spec
-		want []string
-	}{
-		{"plain", Spec{}, []string{path, "HOME=/home/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash"}},
-		{"own", Spec{Env: []string{"HOME=/x", "A=1", "A=2"}, Notify: "/n"},
-			[]string{path, "USER=app", "LOGNAME=app", "SHELL=/bin/bash", "NOTIFY_SOCKET=/n", "HOME=/x", "A=2"}},
-		{"serial", Spec{TTY: "ttyS0"}, []string{path, "HOME=/home/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash", "TERM=vt220"}},
-		{"screen", Spec{TTY: "tty1", Env: []string{"PATH=/bin"}}, []string{"HOME=/home/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash", "TERM=linux", "PATH=/bin"}},
-	} {
-		if d := cmp.Diff(c.want, environment(&c.spec, a)); d != "" {
-			t.Errorf("%s: %s", c.name, d)
-		}
-	}
 }
 
 func TestInterpreter(t *testing.T) {
