@@ -4,7 +4,6 @@ import (
 	"context"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +38,7 @@ type Source struct {
 	asked []func()
 
 	// Run's own.
-	timers []*timer // by name
+	timers []*timer
 	clock  schedule.Clock
 	dir    string // where last runs are kept; empty: nowhere yet
 
@@ -59,7 +58,7 @@ type timer struct {
 // planned is what was last said of a plan.
 type planned struct {
 	wall time.Time
-	text string
+	why  string
 	any  bool
 }
 
@@ -209,16 +208,20 @@ func (s *Source) plan(t *timer, next schedule.Next, ok bool, now schedule.Now, r
 	ev := unit.Event{Op: unit.Planned, Unit: t.Name}
 	switch {
 	case ok:
-		p.wall, p.text = next.Wall, next.Why(now)
-		ev.Wall = next.Wall.UnixNano()
+		layout := "Mon 2 Jan 15:04" // right whenever it is read
+		if next.Wall.Year() != now.Wall.Year() {
+			layout = "Mon 2 Jan 2006 15:04"
+		}
+		p.wall, p.why = next.Wall, next.Why(now)
+		ev.Wall, ev.Text = next.Wall.UnixNano(), next.Wall.Format(layout)+" ("+p.why+")"
 	case !right && len(t.Cron) > 0:
-		p.text = "waits for the clock to be set"
+		p.why = "when the clock is set"
+		ev.Text = p.why
 	}
-	if t.said.any && t.said.text == p.text && t.said.wall.Sub(p.wall).Abs() < time.Second {
+	if t.said.any && t.said.why == p.why && t.said.wall.Sub(p.wall).Abs() < time.Second {
 		return
 	}
 	t.said = p
-	ev.Text = p.text
 	s.config.Emit(ev)
 }
 
@@ -252,14 +255,13 @@ func (s *Source) begin(t *timer, now schedule.Now) {
 }
 
 func (s *Source) find(name string) *timer {
-	i, ok := slices.BinarySearchFunc(s.timers, name, byName)
-	if !ok {
-		return nil
+	for _, t := range s.timers {
+		if t.Name == name {
+			return t
+		}
 	}
-	return s.timers[i]
+	return nil
 }
-
-func byName(t *timer, name string) int { return strings.Compare(t.Name, name) }
 
 func (s *Source) configure(units []*unit.Unit) {
 	var timers []*timer
@@ -284,7 +286,6 @@ func (s *Source) configure(units []*unit.Unit) {
 		}
 		timers = append(timers, t)
 	}
-	slices.SortFunc(timers, func(a, b *timer) int { return strings.Compare(a.Name, b.Name) })
 	s.timers = timers
 	s.look()
 }

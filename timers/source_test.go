@@ -97,7 +97,11 @@ func start(t *testing.T, clock *fakeClock, before func(*Source)) *bench {
 			line := now.Boot.Truncate(time.Second).String() + " due " + ev.Unit + ": " + ev.Text
 			if ev.Op == unit.Planned {
 				line = "planned " + ev.Unit + ": " + ev.Text
-				if ev.Wall != 0 {
+				if before, after, ok := strings.Cut(ev.Text, " ("); ok {
+					line = "planned " + ev.Unit + ": " + strings.TrimSuffix(after, ")")
+					if want := time.Unix(0, ev.Wall).UTC().Format("Mon 2 Jan 15:04"); before != want {
+						t.Errorf("planned for %q, in nanoseconds %q", before, want)
+					}
 					line += " " + time.Unix(0, ev.Wall).UTC().Format(time.DateTime)
 				}
 			}
@@ -166,8 +170,8 @@ func TestDueAndPlanned(t *testing.T) {
 			})
 		})
 		defer b.end()
-		b.want(t, "", "planned night: cron 2026-11-21 02:00:00", "planned once: on boot 2026-11-21 01:00:59",
-			"planned poll: every 40m 2026-11-21 01:39:59")
+		b.want(t, "", "planned poll: every 40m 2026-11-21 01:39:59", "planned night: cron 2026-11-21 02:00:00",
+			"planned once: on boot 2026-11-21 01:00:59")
 		time.Sleep(time.Hour)
 		b.want(t, "", "1m0s due once: on boot", "planned once: ",
 			"40m0s due poll: every 40m", "planned poll: every 40m 2026-11-21 02:19:59",
@@ -176,8 +180,8 @@ func TestDueAndPlanned(t *testing.T) {
 		b.want(t, "", "planned poll: every 40m 2026-11-21 02:40:00")
 		b.Configure([]*unit.Unit{timerUnit("poll", unit.TimerConfig{Every: time.Hour}),
 			timerUnit("night", unit.TimerConfig{Cron: []string{"59 1 * * *"}}), timerUnit("new", unit.TimerConfig{Cron: []string{"30 1 * * *"}})})
-		b.want(t, "", "planned new: cron 2026-11-22 01:30:00", "planned night: cron 2026-11-22 01:59:00",
-			"planned poll: every 1h 2026-11-21 03:00:00")
+		b.want(t, "", "planned poll: every 1h 2026-11-21 03:00:00", "planned night: cron 2026-11-22 01:59:00",
+			"planned new: cron 2026-11-22 01:30:00")
 		time.Sleep(time.Hour)
 		b.want(t, "", "2h0m1s due poll: every 1h", "planned poll: every 1h 2026-11-21 04:00:00")
 	})
@@ -191,7 +195,7 @@ func TestClockIsSet(t *testing.T) {
 		}
 		b := start(t, newFakeClock(t, "1976-11-21 01:00:00"), func(s *Source) { s.Configure(units) })
 		defer b.end()
-		b.want(t, "cron7:", "planned cron7: waits for the clock to be set")
+		b.want(t, "cron7:", "planned cron7: when the clock is set")
 		time.Sleep(2 * time.Minute)
 		b.want(t, "due")
 		b.clock.set(t, "2026-11-21 03:17:02")
@@ -254,7 +258,7 @@ func TestCatchUpOverBoots(t *testing.T) {
 	boot("2026-11-19 10:00:00", func(b *bench) { // nothing missed; then on through the night
 		b.Persist(dir)
 		time.Sleep(20 * time.Hour)
-		b.want(t, "due", "16h0m1s due dull: cron", "16h0m1s due night: cron")
+		b.want(t, "due", "16h0m1s due night: cron", "16h0m1s due dull: cron")
 		if got := file(); got != "2026-11-20T02:00:00Z" {
 			t.Errorf("ran at %s", got)
 		}
@@ -289,9 +293,9 @@ func TestTakeOver(t *testing.T) {
 			s.Ran("once", unit.Time(time.Minute))
 		})
 		defer b.end()
-		b.want(t, "", "planned earlier: cron 2026-11-22 01:30:00", "1h1m1s due meanwhile: cron",
-			"planned meanwhile: cron 2026-11-22 02:01:00", "planned night: cron 2026-11-22 02:00:00",
-			"planned once: ", "planned poll: every 40m 2026-11-21 02:29:59")
+		b.want(t, "", "planned night: cron 2026-11-22 02:00:00", "planned poll: every 40m 2026-11-21 02:29:59", "planned once: ",
+			"planned earlier: cron 2026-11-22 01:30:00", "1h1m1s due meanwhile: cron",
+			"planned meanwhile: cron 2026-11-22 02:01:00")
 	})
 }
 

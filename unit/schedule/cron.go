@@ -42,7 +42,6 @@ const searchYears = 41
 // hour is * goes by real time instead: "*/15 * * * *" comes every 15 minutes on
 // those days too. Both as cron(8) has it.
 func (c Cron) Next(after time.Time) (time.Time, bool) {
-	after = after.Round(0)
 	if c.hours == everyHour {
 		return c.nextReal(after)
 	}
