@@ -3,7 +3,6 @@ package netcfg
 import (
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -24,7 +23,7 @@ func matches(l *unit.LinkConfig, i iface) bool {
 		return false
 	}
 	if l.MatchName != "" {
-		if ok, err := path.Match(l.MatchName, i.name); err != nil || !ok {
+		if ok, err := filepath.Match(l.MatchName, i.name); err != nil || !ok {
 			return false
 		}
 	}
