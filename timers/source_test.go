@@ -30,7 +30,7 @@ type fakeClock struct {
 
 func newFakeClock(t *testing.T, wall string) *fakeClock {
 	c := &fakeClock{booted: time.Now().Add(-time.Second), token: make(chan struct{}, 1)}
-	c.offset = at(t, wall).Sub(time.Now())
+	c.offset = time.Until(at(t, wall))
 	return c
 }
 
@@ -52,7 +52,7 @@ func (c *fakeClock) now() schedule.Now {
 
 func (c *fakeClock) set(t *testing.T, wall string) {
 	c.mu.Lock()
-	c.offset = at(t, wall).Sub(time.Now())
+	c.offset = time.Until(at(t, wall))
 	c.mu.Unlock()
 	c.wake()
 }

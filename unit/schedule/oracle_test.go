@@ -11,7 +11,7 @@ import (
 )
 
 // oracle is the library that we would use if it were lighter.
-var oracle = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor |
+var oracle = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor |
 	cron.DowNth | cron.DowLast | cron.DomL | cron.DowOrDom)
 
 // randomField writes a field that Parse takes.

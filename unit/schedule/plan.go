@@ -43,7 +43,8 @@ func (n Now) wall(boot time.Duration) time.Time { return n.Wall.Add(boot - n.Boo
 func (n Now) boot(wall time.Time) time.Duration { return n.Boot + wall.Sub(n.Wall) }
 
 // Past is what is known of a timer's runs. Moments of this boot are on
-// CLOCK_BOOTTIME; 0: none.
+// CLOCK_BOOTTIME; 0: none. A run, whoever began it, stands for all that was due
+// before.
 //
 // Where the clock was put forward by up to Jump, what it skipped since the last
 // run is due at once; where further, nothing is. Where it was put back, the next
@@ -164,6 +165,7 @@ func (t *Timer) nextCron(c Cron, p Past, last time.Duration, now Now) (Next, boo
 // since is the wall time up to which c has nothing more to say.
 func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
 	const instant = time.Nanosecond // what comes exactly a period later may
+	p.Last = p.Last.In(now.Wall.Location())
 	switch {
 	case last > 0 && p.Occasion.After(now.wall(last)): // the clock was put back
 		return later(now.wall(last).Add(period(c, p.Occasion)-instant), now.wall(p.From).Add(-instant))
@@ -183,7 +185,7 @@ func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
 	if !t.CatchUp {
 		since = later(since, now.Wall.Add(-Jump-t.Jitter))
 	}
-	return since.In(now.Wall.Location())
+	return since
 }
 
 // period is how long after from c comes again.

@@ -266,3 +266,16 @@ func TestPlanWithJitterIsCaughtUpLater(t *testing.T) {
 		t.Errorf("%v", runs)
 	}
 }
+
+// TestLastRunIsInLocalTime: files have UTC, cron has not.
+func TestLastRunIsInLocalTime(t *testing.T) {
+	timer := Timer{Name: "night", Cron: crons(t, "0 2 * * *"), CatchUp: true}
+	now := wall(t, "2026-11-21 00:30").In(zone(t, "Europe/Berlin")) // half past one
+	for _, last := range []string{"2026-11-20 01:00", "2026-11-21 01:00"} {
+		next, ok := timer.Next(Past{Last: wall(t, last)}, Now{time.Hour, now}, true)
+		want := wall(t, last).AddDate(0, 0, 1)
+		if !ok || !next.Wall.Equal(want) {
+			t.Errorf("after %s: %v, want %v", last, next.Wall, want)
+		}
+	}
+}
