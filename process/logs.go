@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hoopy/process/logfile"
 	"hoopy/process/ring"
 	"hoopy/unit"
 )
@@ -20,16 +22,39 @@ import (
 type unitLog struct {
 	ring        *ring.Ring
 	read, write int
+
+	// Guarded by Arm.mu.
+	position *logfile.Position // of the file; nil: there was none yet
+	file     *logfile.File     // nil: none is written
+	fileAs   unit.LogFile      // what file is
 }
 
+// fileEnd is how long the last write to a log file may take before it is left
+// behind.
+const fileEnd = time.Second
+
 func (l *unitLog) close() {
+	if l.file != nil {
+		l.file.End(nil)
+		if !l.file.Wait(time.After(fileEnd)) {
+			l.position = nil // in use for ever
+		}
+	}
+	l.free()
+}
+
+func (l *unitLog) free() {
 	l.ring.Close()
 	unix.Close(l.read)
 	unix.Close(l.write)
+	if l.position != nil {
+		l.position.Close()
+	}
 }
 
 func ringKey(name string) string      { return "ring:" + name }
 func pipeKey(name, end string) string { return "pipe:" + name + ":" + end }
+func fileKey(name string) string      { return "logfile:" + name }
 func notifyKey(id unit.Run) string    { return "notify:" + runName(id) }
 
 func (a *Arm) unitLog(name string) *unitLog {
@@ -40,14 +65,79 @@ func (a *Arm) unitLog(name string) *unitLog {
 
 // logFor is the log of u, made and stored with the keeper if there is none.
 func (a *Arm) logFor(u *unit.Unit) (*unitLog, error) {
-	if l := a.unitLog(u.Name); l != nil {
-		return l, nil
+	l := a.unitLog(u.Name)
+	if l == nil {
+		size := ring.Size
+		if u.Essential {
+			size = ring.EssentialSize
+		}
+		var err error
+		if l, err = a.newLog(u.Name, size, -1, -1); err != nil {
+			return nil, err
+		}
 	}
-	size := ring.Size
-	if u.Essential {
-		size = ring.EssentialSize
+	a.logTo(u, l)
+	return l, nil
+}
+
+// LogTo has the log of u written to its log file as u says now, soon; if it has
+// never run, its first start does so.
+func (a *Arm) LogTo(u *unit.Unit) {
+	a.post(func() {
+		if l := a.unitLog(u.Name); l != nil {
+			a.logTo(u, l)
+		}
+	})
+}
+
+// logTo begins, changes or ends the log file of u.
+func (a *Arm) logTo(u *unit.Unit, l *unitLog) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case u.LogFile == nil:
+		if l.file != nil {
+			l.file.End(nil)
+			l.fileAs = unit.LogFile{}
+		}
+		return
+	case l.file != nil && l.fileAs == *u.LogFile:
+		return
 	}
-	return a.newLog(u.Name, size, -1, -1)
+	if l.position == nil {
+		p, fd, err := logfile.NewPosition()
+		if err != nil {
+			a.cfg.Log(fmt.Sprintf("process: log of %s: %v", u.Name, err))
+			return
+		}
+		a.cfg.Keeper.Store(fileKey(u.Name), fd)
+		unix.Close(fd)
+		l.position = p
+	}
+	l.fileAs = *u.LogFile
+	l.file = logfile.Open(logfile.Config{LogFile: *u.LogFile, Unit: u.Name, Ring: l.ring, Position: l.position,
+		Before: l.file, Say: a.cfg.Log, Fault: a.cfg.Fault})
+}
+
+// FlushLogs writes what the log files do not have yet, and ends them: the machine
+// is ending. It waits for that, at most for d.
+func (a *Arm) FlushLogs(d time.Duration) {
+	deadline := time.After(d)
+	a.mu.Lock()
+	var files []*logfile.File
+	for _, l := range a.units {
+		if l.file != nil {
+			l.file.End(nil)
+			files = append(files, l.file)
+		}
+	}
+	a.mu.Unlock()
+	for _, f := range files {
+		if !f.Wait(deadline) {
+			a.cfg.Log("process: a log file cannot be written, its last lines are lost")
+			return
+		}
+	}
 }
 
 // newLog makes a ring, and a pipe if read is -1.
@@ -68,7 +158,7 @@ func (a *Arm) newLog(name string, size, read, write int) (*unitLog, error) {
 		a.cfg.Keeper.Store(pipeKey(name, "w"), write)
 	}
 	a.cfg.Keeper.Store(ringKey(name), fd)
-	return a.addLog(name, &unitLog{r, read, write})
+	return a.addLog(name, &unitLog{ring: r, read: read, write: write})
 }
 
 func (a *Arm) addLog(name string, l *unitLog) (*unitLog, error) {
@@ -107,7 +197,19 @@ func (a *Arm) takeLogs() {
 		}
 	}
 	for key, fd := range stored {
-		if strings.HasPrefix(key, "pipe:") || strings.HasPrefix(key, "ring:") {
+		name, ok := strings.CutPrefix(key, "logfile:")
+		if l := a.units[name]; ok && l != nil {
+			delete(stored, key)
+			p, err := logfile.OpenPosition(fd)
+			unix.Close(fd)
+			if err != nil {
+				a.cfg.Log(fmt.Sprintf("process: log of %s: %v", name, err))
+			}
+			l.position = p
+		}
+	}
+	for key, fd := range stored {
+		if strings.HasPrefix(key, "logfile:") || strings.HasPrefix(key, "pipe:") || strings.HasPrefix(key, "ring:") {
 			delete(stored, key)
 			unix.Close(fd)
 			a.cfg.Keeper.Drop(key)
@@ -135,7 +237,7 @@ func (a *Arm) takeLog(name string, rfd, read, write int) error {
 		unix.Close(write)
 		return err
 	}
-	_, err = a.addLog(name, &unitLog{r, read, write})
+	_, err = a.addLog(name, &unitLog{ring: r, read: read, write: write})
 	return err
 }
 
@@ -166,8 +268,12 @@ func (a *Arm) Forget(name string) {
 			return
 		}
 		a.logs.Remove(name)
-		l.close()
-		for _, key := range []string{ringKey(name), pipeKey(name, "r"), pipeKey(name, "w")} {
+		if l.file != nil {
+			l.file.End(l.free)
+		} else {
+			l.free()
+		}
+		for _, key := range []string{ringKey(name), pipeKey(name, "r"), pipeKey(name, "w"), fileKey(name)} {
 			a.cfg.Keeper.Drop(key)
 		}
 	})
