@@ -44,6 +44,12 @@ const (
 	background      // at nice 10
 )
 
+// BuiltIn says whether a module is part of the kernel.
+func (l *Loader) BuiltIn(module string) bool {
+	_, ok := l.builtin.Get(module)
+	return ok
+}
+
 // LoaderConfig configures NewLoader. The zero value is the running machine
 // without a command line.
 type LoaderConfig struct {

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"hoopy/json"
 	"hoopy/control"
+	"hoopy/json"
 	"hoopy/process"
 	"hoopy/supervisor"
 	"hoopy/unit"
@@ -19,15 +18,13 @@ import (
 // backend answers svc: it asks the loop for the states, the arm for what only
 // processes have, and lets wishes into the loop as events.
 type backend struct {
-	loop     *supervisor.Loop
-	procs    *process.Arm
-	note     func(string)
-	reload   func() error
-	now      func() unit.Time
-	epoch    uint32
-	mistakes []string
-	image    func() string // read when it is first asked for
-	kernel   string
+	machine *machine
+	loop    *supervisor.Loop
+	procs   *process.Arm
+	note    func(string)
+	now     func() unit.Time
+	image   func() string // read when it is first asked for
+	kernel  string
 }
 
 const statusLines = 3 // last lines of a unit that is not well
@@ -36,7 +33,7 @@ const statusLines = 3 // last lines of a unit that is not well
 func (b *backend) Status(ctx context.Context, names []string) (*control.Machine, []unit.Report, error) {
 	m := &control.Machine{
 		Uptime: b.now(), Image: b.image(), Version: version, Kernel: b.kernel,
-		Epoch: b.epoch, Mistakes: b.mistakes,
+		Epoch: b.machine.epoch, Mistakes: b.machine.mistakes,
 	}
 	m.Hostname, _ = os.Hostname()
 	var reports []unit.Report
@@ -76,41 +73,6 @@ func unknown(names []string) error {
 	return &control.Error{Code: control.CodeUnknown, Text: "no unit is called " + strings.Join(names, ", ") + "; svc status -a lists them"}
 }
 
-// Command starts, stops or restarts units and waits until they have settled.
-func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report, error) {
-	op := map[control.Op]unit.EventOp{control.Start: unit.AskStart, control.Stop: unit.AskStop, control.Restart: unit.AskRestart}[c.Op]
-	var missing []string
-	var refused error
-	err := b.loop.Call(ctx, func(s *supervisor.State) {
-		_, missing = s.Report(c.Names)
-		if how, _ := s.Ending(); how != 0 && c.Op != control.Stop {
-			refused = errors.New("the machine is ending")
-		}
-		for _, name := range c.Names {
-			if needed := others(s.Dependents(name), c.Names); c.Op == control.Stop && !c.Force && len(needed) > 0 {
-				refused = &supervisor.Refusal{Unit: name, Needed: needed}
-			}
-		}
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(missing) > 0:
-		return nil, unknown(missing)
-	case refused != nil:
-		return nil, &control.Error{Code: control.CodeRefused, Text: refused.Error()}
-	}
-	for _, name := range c.Names {
-		b.note("unit " + name + ": " + string(c.Op) + " asked by " + c.Who)
-		b.loop.Send(unit.Event{Op: op, Unit: name, Force: c.Force})
-	}
-	settled := b.loop.WaitSettled(ctx, c.Names)
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), control.StatusTimeout)
-	defer cancel()
-	_, reports, err := b.Status(late, c.Names)
-	return reports, errors.Join(settled, err)
-}
-
 // others are the names that are not in asked: a unit may be stopped together
 // with what needs it.
 func others(names, asked []string) (left []string) {
@@ -127,18 +89,12 @@ func others(names, asked []string) (left []string) {
 }
 
 // Reload reads the configuration anew; see machine.reload.
-func (b *backend) Reload(_ context.Context, dry bool, who string) ([]unit.Change, error) {
-	b.note("reload asked by " + who)
-	return nil, b.reload()
+func (b *backend) Reload(ctx context.Context, dry bool, who string) ([]unit.Change, error) {
+	if !dry {
+		b.note("reload asked by " + who)
+	}
+	return b.machine.reload(ctx, dry)
 }
-
-func (b *backend) Run(context.Context, string, string, string) ([]unit.Report, error) { return nil, nil }
-func (b *backend) Exec(context.Context, string, []string, string) (*control.Launch, error) {
-	return nil, nil
-}
-func (b *backend) Graph(context.Context) ([]unit.Node, error)         { return nil, nil }
-func (b *backend) Blame(context.Context) ([]unit.Span, error)         { return nil, nil }
-func (b *backend) Why(context.Context, string) ([]unit.Reason, error) { return nil, nil }
 
 // End begins the end.
 func (b *backend) End(_ context.Context, how unit.How, who string) error {

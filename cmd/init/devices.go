@@ -158,4 +158,12 @@ func (d *deviceSource) load(name string) error {
 	return nil
 }
 
+// builtIn says whether a module is part of the kernel; no, while no device has
+// been looked for.
+func (d *deviceSource) builtIn(module string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.source != nil && d.source.Loader().BuiltIn(module)
+}
+
 const loadTimeout = 10 * time.Second

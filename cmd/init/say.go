@@ -60,7 +60,12 @@ func (s *sayer) say(a unit.Action) {
 			text += ", "
 		}
 		text += fmt.Sprintf("%.1f s", s.now().Sub(began).Seconds())
-	case unit.Waiting, unit.Starting:
+	case unit.Waiting:
+		level = kmsg.Debug
+		if a.Unit.Kind == unit.Timer && text != "" { // its run failed
+			level, state = kmsg.Warning, unit.Failed.String()
+		}
+	case unit.Starting:
 		level = kmsg.Debug
 	}
 	s.line(level, name, state, text)

@@ -31,8 +31,8 @@ func (m *machine) serve(ctx context.Context, stored map[string]int) error {
 		}
 	}
 	b := &backend{
-		loop: m.loop, procs: m.procs, note: m.note, reload: m.reload, now: bootTime,
-		epoch: m.epoch, mistakes: m.mistakes, image: sync.OnceValue(image), kernel: kernel(),
+		machine: m, loop: m.loop, procs: m.procs, note: m.note, now: bootTime,
+		image: sync.OnceValue(image), kernel: kernel(),
 	}
 	return control.Serve(ctx, l, b)
 }

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"os"
-	"time"
-
 	"golang.org/x/sys/unix"
 
-	"hoopy/control"
 	"hoopy/kmsg"
 	"hoopy/unit"
 )
@@ -25,25 +21,10 @@ func (m *machine) signal(sig int) {
 	case unix.SIGUSR2, unix.SIGPWR:
 		end(unit.PowerOff)
 	case unix.SIGHUP:
-		if err := m.reload(); err != nil {
-			m.log.Say(kmsg.Error, "reload: ", err.Error())
-		}
+		m.aside(func() {
+			if _, err := m.reload(m.ctx, false); err != nil {
+				m.log.Say(kmsg.Error, "reload: ", err.Error())
+			}
+		})
 	}
 }
-
-// reload has a fresh supervisor read the configuration, unless that has a
-// mistake: then everything stays as it was. Units whose files are unchanged
-// keep their processes, since the next epoch takes them over.
-func (m *machine) reload() error {
-	config, err := unit.Load(os.DirFS("/etc"), "/etc")
-	if err == nil {
-		_, err = config.Graph()
-	}
-	if err != nil {
-		return &control.Error{Code: control.CodeRefused, Text: err.Error()}
-	}
-	time.AfterFunc(reloadPause, func() { m.exit(exitFresh) })
-	return nil
-}
-
-const reloadPause = 100 * time.Millisecond // for the answer to reach svc

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,9 @@ import (
 	"hoopy/kmsg"
 	"hoopy/netcfg"
 	"hoopy/process"
+	"hoopy/process/syslog"
 	"hoopy/supervisor"
+	"hoopy/timers"
 	"hoopy/unit"
 )
 
@@ -40,6 +43,7 @@ const (
 const (
 	helloTimeout = 30 * time.Second
 	calmAfter    = 10 * time.Minute // then safe mode ends
+	flushTimeout = 2 * time.Second  // for the last lines of log files
 )
 
 // Half the memory for a little more work: the heap is a few hundred KiB. Without
@@ -57,20 +61,23 @@ const (
 // machine is one life of the supervisor: everything it is made of, and the
 // context that ends it.
 type machine struct {
-	ctx      context.Context
-	log      *kmsg.Log
-	cmdline  []string
-	keeper   *process.Keeper
-	loop     *supervisor.Loop
-	built    chan struct{} // closed when loop is there
-	procs    *process.Arm
-	devices  *deviceSource
-	buttons  *acpi.Source
-	mistakes []string
-	epoch    uint32
-	safe     bool
-	told     bool      // the devices, that the way in is there
-	exit     func(int) // ends the process; the keeper starts the next
+	ctx       context.Context
+	log       *kmsg.Log
+	cmdline   []string
+	keeper    *process.Keeper
+	loop      *supervisor.Loop
+	built     chan struct{} // closed when loop is there
+	procs     *process.Arm
+	devices   *deviceSource
+	buttons   *acpi.Source
+	timers    *timers.Source
+	config    *configuration
+	mistakes  []string
+	epoch     uint32
+	safe      bool
+	told      bool // the devices, that the way in is there
+	reloading atomic.Bool
+	exit      func(int) // ends the process; the keeper starts the next
 }
 
 // supervise is the face of the supervisor. It never returns as long as the
@@ -117,8 +124,7 @@ func (m *machine) run() error {
 	m.devices = newDeviceSource(m)
 	m.own("devices", m.devices.run)
 	m.own("acpi", m.buttons.Run)
-	config, err := unit.Load(os.DirFS("/etc"), "/etc")
-	m.complain(err)
+	var err error
 	if m.keeper, err = process.NewKeeper(keeper.SupervisorFD, m.epoch); err != nil {
 		return err
 	}
@@ -127,11 +133,10 @@ func (m *machine) run() error {
 		return err
 	}
 	m.safe = table.Safe
-	if m.safe {
-		fallback(config)
+	graph, err := m.configure(table.Stored)
+	if err != nil {
+		return err
 	}
-	graph, err := config.Graph()
-	m.complain(err)
 	state := supervisor.NewState(graph, m.epoch, m.safe)
 	slots, fresh, err := snapshotSlots(table.Stored)
 	if err != nil {
@@ -150,14 +155,14 @@ func (m *machine) run() error {
 			}
 		},
 		Say:   func(a unit.Action) { sayer.say(a); m.said(a) },
-		End:   func(how unit.How, who string, now bool) { m.keeper.End(how, now, who) },
+		End:   m.end,
 		Now:   bootTime,
 		Fault: m.fault,
 	})
 	close(m.built)
 	m.injectFaults()
 	actions := m.restore(state, slots, table)
-	if err := m.arms(config, table); err != nil {
+	if err := m.arms(table); err != nil {
 		return err
 	}
 	m.own("control", func(ctx context.Context) error { return m.serve(ctx, table.Stored) })
@@ -202,13 +207,15 @@ func (m *machine) restore(state *supervisor.State, slots *supervisor.Slots, tabl
 }
 
 // arms starts the arms and sources.
-func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
+func (m *machine) arms(table process.Table) (err error) {
 	m.procs, err = process.New(process.Config{
-		Keeper: m.keeper, Emit: m.emit("process"), Table: table, Epoch: m.epoch, Log: m.note, Fault: m.fault,
+		Keeper: m.keeper, Emit: m.emit("process"), Table: table, Epoch: m.epoch, Safe: m.safe, BuiltIn: m.devices.builtIn, Log: m.note, Fault: m.fault,
 	})
 	if err != nil {
 		return err
 	}
+	m.serveLogs(table)
+	m.runTimers()
 	m.keeper.OnSignal = m.signal
 	m.keeper.OnPing = func(n uint64) {
 		m.strike("keeper")
@@ -218,12 +225,13 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 		m.log.Say(kmsg.Error, "supervisor: ", err.Error())
 		m.exit(exitSetup)
 	}
+	config := m.config.Machine
 	var links []string
-	for _, l := range config.Machine.Links {
+	for _, l := range config.Links {
 		links = append(links, unit.LinkUnit(l.Name))
 	}
 	network := netcfg.New(netcfg.Config{
-		Emit: m.emit("netcfg"), Log: m.note, Fault: m.fault, Hostname: config.Machine.Hostname, Links: links,
+		Emit: m.emit("netcfg"), Log: m.note, Fault: m.fault, Hostname: config.Hostname, Links: links,
 		Load: m.devices.load,
 		Online: func(online bool) {
 			if online {
@@ -231,7 +239,10 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 			}
 		},
 	})
-	m.loop.Arms[unit.Service], m.loop.Arms[unit.Task], m.loop.Arms[unit.Link] = m.procs, m.procs, network
+	for _, k := range []unit.Kind{unit.Service, unit.Task, unit.Timer} {
+		m.loop.Arms[k] = m.procs
+	}
+	m.loop.Arms[unit.Link] = network
 	m.own("keeper", func(context.Context) error { m.keeper.Serve(); return nil })
 	m.own("netcfg", func(ctx context.Context) error {
 		if err := netcfg.Lo(); err != nil {
@@ -239,8 +250,52 @@ func (m *machine) arms(config *unit.Config, table process.Table) (err error) {
 		}
 		return network.Run(ctx)
 	})
-	m.devices.loadNames(config.Machine.Modules)
+	m.devices.loadNames(config.Modules)
 	return nil
+}
+
+// serveLogs takes what programs say to syslog(3), and writes log files.
+func (m *machine) serveLogs(table process.Table) {
+	host, _ := os.Hostname()
+	err := m.procs.SystemLog(syslog.Name)
+	if err == nil {
+		_, err = syslog.New(syslog.Config{Host: host, Stored: table.Stored, Store: m.keeper.Store,
+			Unit: m.procs.UnitOf, Ring: m.procs.Logs, Say: m.note, Fault: m.fault})
+	}
+	if err != nil {
+		m.log.Say(kmsg.Error, err.Error(), "; what programs say to syslog is lost")
+	}
+	for _, u := range m.config.Units {
+		if u.LogFile != nil {
+			m.procs.LogTo(u)
+		}
+	}
+}
+
+// runTimers says when timers are due.
+func (m *machine) runTimers() {
+	m.timers = timers.New(timers.Config{Emit: m.emit("timers"), Log: m.note, Fault: m.fault})
+	m.timers.Configure(m.config.Units)
+	reports, _ := m.loop.State.Report(nil) // the loop does not turn yet
+	for i := range reports {
+		if r := &reports[i]; r.Kind == unit.Timer && r.LastRun != 0 {
+			m.timers.Ran(r.Name, r.LastRun)
+		}
+	}
+	m.own("timers", m.timers.Run)
+}
+
+// end tells the keeper that the end has begun, or that it is its turn. Log files
+// get their last lines before that.
+func (m *machine) end(how unit.How, who string, now bool) {
+	if !now {
+		m.keeper.End(how, false, who)
+		return
+	}
+	m.aside(func() {
+		m.procs.FlushLogs(flushTimeout)
+		m.keeper.End(how, true, who)
+	})
 }
 
 // own runs a part of the machine in a goroutine. A part that ends or panics
@@ -287,6 +342,9 @@ func (m *machine) said(a unit.Action) {
 	if !m.told && m.loop.State.WayIn() {
 		m.told = true
 		m.devices.wayIn()
+	}
+	if a.From != a.To && a.To == unit.Starting && a.Unit.Kind == unit.Timer {
+		m.timers.Ran(a.Unit.Name, bootTime())
 	}
 	if a.From != a.To && a.To == unit.Ready && a.Unit.Name == unit.Boot {
 		m.devices.booted()
