@@ -42,7 +42,7 @@ type Config struct {
 }
 
 // Arm carries out the actions of services and tasks. Do, Memory, Processes,
-// LastLines and Logs may be called from any goroutine.
+// Sessions, Exec, LastLines and Logs may be called from any goroutine.
 type Arm struct {
 	cfg  Config
 	set  *poll.Set
@@ -55,6 +55,8 @@ type Arm struct {
 	left map[string]*leftover // leaves without a run, by path
 	seq  uint64
 	fate map[string]unit.Status // how the last command of a unit ended
+	// stored has the descriptors that units leave for their next runs.
+	stored map[string][]*stored
 	// hanging has what was asked of a disk and not answered, see aside.
 	hanging map[string]bool
 
@@ -62,7 +64,9 @@ type Arm struct {
 	queue  []func()
 	closed bool
 	units  map[string]*unitLog
-	own    uint32 // runs that only the arm knows of
+	own    uint32          // runs that only the arm knows of
+	mains  map[string]int  // pids of main processes, by unit
+	guests map[string]bool // leaves of hooks, probes and svc exec
 }
 
 // New takes over what earlier epochs left and starts the arm's goroutines. It
@@ -95,6 +99,8 @@ func New(c Config) (*Arm, error) {
 	a := &Arm{cfg: c, set: set, logs: logs, null: null, done: make(chan struct{}),
 		runs: make(map[unit.Run]*run), left: make(map[string]*leftover), units: make(map[string]*unitLog),
 		fate: make(map[string]unit.Status), hanging: make(map[string]bool),
+		stored: make(map[string][]*stored),
+		mains:  make(map[string]int), guests: make(map[string]bool),
 		seq: uint64(c.Epoch) << 32}
 	for _, note := range prepareGroups(c.CgroupRoot) {
 		c.Log(note)
@@ -231,6 +237,9 @@ func (a *Arm) due(now time.Time) time.Duration {
 	}
 	for _, r := range a.runs {
 		look(r.pollAt)
+		for _, at := range r.listensAt() {
+			look(at)
+		}
 		if r.care != nil {
 			look(r.care.due())
 		}
@@ -244,6 +253,7 @@ func (a *Arm) due(now time.Time) time.Duration {
 // tick does what is due.
 func (a *Arm) tick(now time.Time) {
 	for _, r := range a.runs {
+		a.guard(func() { a.listens(r, now) })
 		if !r.pollAt.IsZero() && !now.Before(r.pollAt) {
 			a.guard(func() { a.pollSocket(r, now) })
 		}

@@ -57,12 +57,16 @@ func (a *Arm) spec(r *run) launch.Spec {
 // circumstances are what a hook is told in its environment, as systemd.exec(5)
 // has it: MAINPID while there is a command, and after its end how that was.
 func (a *Arm) circumstances(name string, part unit.Part) (env []string) {
-	for _, m := range a.runs {
-		if m.name == name && m.part == unit.Main && m.pid > 0 && !m.exited {
-			env = append(env, "MAINPID="+strconv.Itoa(m.pid))
-		}
+	a.mu.Lock()
+	pid := a.mains[name]
+	a.mu.Unlock()
+	if pid > 0 {
+		env = append(env, "MAINPID="+strconv.Itoa(pid))
 	}
-	if st, ok := a.fate[name]; ok && part == unit.StopPost {
+	if part != unit.StopPost {
+		return env
+	}
+	if st, ok := a.fate[name]; ok {
 		how, what := outcome(st)
 		env = append(env, "EXIT_CODE="+how, "EXIT_STATUS="+what)
 	}

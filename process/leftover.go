@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,7 @@ func (a *Arm) sweep(left *leftover) {
 		}
 		a.cfg.Log(fmt.Sprintf("process: cgroup %s: rmdir: %v; left behind", left.leaf.path, err))
 	}
+	a.isGuest(left.leaf.path, false)
 	a.retake(left).close()
 }
 
@@ -76,10 +78,10 @@ func removeGroup(path string, depth int) error {
 // run that is adopted without a row takes its leaf back, so nothing is removed
 // before the loop has had its first actions: sweep runs from a timer.
 func (a *Arm) takeLeaves() {
-	paths, _ := filepath.Glob(filepath.Join(a.cfg.CgroupRoot, "svc", "*", "????????????????"))
+	paths, _ := filepath.Glob(filepath.Join(a.cfg.CgroupRoot, "svc", "*", "????????*"))
 	for _, path := range paths {
 		id, ok := parseRun(filepath.Base(path))
-		if !ok {
+		if !ok && !strings.HasPrefix(filepath.Base(path), sessionPrefix) {
 			continue
 		}
 		if r := a.runs[id]; r != nil && r.leaf != nil && r.leaf.path == path {

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -117,9 +118,18 @@ func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
 		go k.spawn(p.Token, unitName, fds)
 	case keeper.OpAck:
 		if r := k.rows[p.Token]; r != nil && r.exited {
-			unix.Close(r.errRead)
+			closeAll([]int{r.errRead, r.pidfd})
 			delete(k.rows, p.Token)
 		}
+	case keeper.OpMain:
+		r := k.rows[p.Token]
+		if r == nil {
+			k.send(fd, keeper.Packet{Op: keeper.OpSpawned, Token: p.Token, B: uint64(unix.ESRCH)})
+			return
+		}
+		r.pid, r.pidfd, r.exited = int(p.A), fds[0], false
+		k.send(fd, keeper.Packet{Op: keeper.OpSpawned, Token: p.Token, A: p.A, B: p.B}, r.pidfd)
+		go k.await(p.Token, r, r.pid, r.pidfd)
 	case keeper.OpStore:
 		k.stored[string(p.Payload)] = fds[0]
 	case keeper.OpDrop:
@@ -132,11 +142,15 @@ func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
 
 func (k *miniKeeper) spawn(token uint64, name string, fds []int) {
 	r := &miniRow{unit: name, pidfd: -1, errRead: fds[keeper.SpawnErrRead]}
+	files := []uintptr{uintptr(fds[keeper.SpawnStdin]), uintptr(fds[keeper.SpawnStdout]), uintptr(fds[keeper.SpawnStderr]),
+		uintptr(fds[keeper.SpawnSpec]), uintptr(fds[keeper.SpawnErrWrite])}
+	for _, fd := range fds[keeper.SpawnExtra:] {
+		files = append(files, uintptr(fd))
+	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"/init", "exec", name}, &syscall.ProcAttr{
-		Env: os.Environ(),
-		Files: []uintptr{uintptr(fds[keeper.SpawnStdin]), uintptr(fds[keeper.SpawnStdout]), uintptr(fds[keeper.SpawnStderr]),
-			uintptr(fds[keeper.SpawnSpec]), uintptr(fds[keeper.SpawnErrWrite])},
-		Sys: &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fds[keeper.SpawnCgroup], PidFD: &r.pidfd},
+		Env:   os.Environ(),
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fds[keeper.SpawnCgroup], PidFD: &r.pidfd},
 	})
 	for i, fd := range fds {
 		if i != keeper.SpawnErrRead {
@@ -159,10 +173,32 @@ func (k *miniKeeper) spawn(token uint64, name string, fds []int) {
 			break
 		}
 	}
+	k.exit(token, r, pid, uint32(st))
+}
+
+func (k *miniKeeper) exit(token uint64, r *miniRow, pid int, status uint32) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r.exited, r.status = true, uint32(st)
-	k.send(k.sup, keeper.Packet{Op: keeper.OpExit, Token: token, A: uint64(st), B: 1})
+	if r.pid != pid {
+		return
+	}
+	r.exited, r.status = true, status
+	k.send(k.sup, keeper.Packet{Op: keeper.OpExit, Token: token, A: uint64(status), B: 1})
+}
+
+// await waits for a process that is not ours: we are not PID 1. The kernel knows
+// how it ended (Linux 6.15), or nobody does.
+func (k *miniKeeper) await(token uint64, r *miniRow, pid, pidfd int) {
+	for unix.PidfdSendSignal(pidfd, 0, nil, 0) == nil {
+		unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 10)
+		syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // under a subreaper it is ours after all
+	}
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	status := uint32(keeper.StatusUnknown)
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), unix.PIDFD_GET_INFO, uintptr(unsafe.Pointer(&info))); e == 0 && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
+		status = uint32(info.Exit_code)
+	}
+	k.exit(token, r, pid, status)
 }
 
 func (k *miniKeeper) held() (rows, stored int) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,34 +27,110 @@ import (
 const (
 	notifyMax  = 4096 // bytes of a datagram that are looked at
 	statusMax  = 256  // bytes of STATUS=
-	notifyFDs  = 16   // descriptors that may come along; all are closed
+	notifyFDs  = 253  // SCM_MAX_FD: as many descriptors as can come along
+	errnoMax   = 4095 // MAX_ERRNO of the kernel
+	pidMax     = 1 << 22
+	extendMax  = 24 * time.Hour
+	foreverAt  = 365 * 24 * time.Hour
 	sunPathMax = 107
 )
 
 // notice is what one datagram says.
 type notice struct {
-	ready, stopping bool
-	status          string
-	hasStatus       bool
+	ready, reloading, stopping bool
+
+	status    string
+	hasStatus bool
+	errno     int // ERRNO=; 0: none
+	main      int // MAINPID=; 0: none
+	extend    time.Duration
+
+	ping, bite bool // WATCHDOG=1, WATCHDOG=trigger
+	hasPeriod  bool
+	period     time.Duration // WATCHDOG_USEC=; 0: no watchdog any more
+
+	store, remove, keepDead bool   // FDSTORE=1, FDSTOREREMOVE=1, FDPOLL=0
+	name                    string // FDNAME=
 }
 
-// empty: nothing in it for us (WATCHDOG=1, MAINPID=, BARRIER=1).
-func (n notice) empty() bool { return !n.ready && !n.stopping && !n.hasStatus }
-
-// parseNotice reads a datagram; lines that it does not know are skipped.
+// parseNotice reads a datagram: NAME=value lines in any order, of which the last
+// of a name counts. What it does not know is skipped, and so is a value that is
+// none. MONOTONIC_USEC= says when a reload began to who counts them; BARRIER=1
+// is the descriptor that comes along; BUSERROR= and EXIT_STATUS= are for others.
 func parseNotice(b []byte) (n notice) {
 	for line := range bytes.SplitSeq(b[:min(len(b), notifyMax)], []byte("\n")) {
-		name, value, _ := bytes.Cut(line, []byte("="))
-		switch string(name) {
+		name, value, _ := strings.Cut(string(line), "=")
+		switch name {
 		case "READY":
-			n.ready = n.ready || string(value) == "1"
+			n.ready = n.ready || value == "1"
+		case "RELOADING":
+			n.reloading = n.reloading || value == "1"
 		case "STOPPING":
-			n.stopping = n.stopping || string(value) == "1"
+			n.stopping = n.stopping || value == "1"
 		case "STATUS":
-			n.status, n.hasStatus = clean(value), true
+			n.status, n.hasStatus = clean([]byte(value)), true
+		case "ERRNO":
+			if v, ok := number(value, errnoMax); ok {
+				n.errno = int(v)
+			}
+		case "MAINPID":
+			if v, ok := number(value, pidMax); ok && v > 1 {
+				n.main = int(v)
+			}
+		case "EXTEND_TIMEOUT_USEC":
+			if d, ok := microseconds(value); ok {
+				n.extend = min(d, extendMax)
+			}
+		case "WATCHDOG":
+			n.ping, n.bite = n.ping || value == "1", n.bite || value == "trigger"
+		case "WATCHDOG_USEC":
+			if d, ok := microseconds(value); ok {
+				n.period, n.hasPeriod = d, true
+			}
+		case "FDSTORE":
+			n.store = n.store || value == "1"
+		case "FDSTOREREMOVE":
+			n.remove = n.remove || value == "1"
+		case "FDPOLL":
+			n.keepDead = value == "0"
+		case "FDNAME":
+			if validName(value) {
+				n.name = value
+			}
 		}
 	}
 	return n
+}
+
+// number reads a decimal number without a sign up to most.
+func number(s string, most uint64) (uint64, bool) {
+	v, err := strconv.ParseUint(s, 10, 64)
+	return v, err == nil && v <= most
+}
+
+// microseconds reads a time; one of more than a year is 0, for never
+// (USEC_INFINITY).
+func microseconds(s string) (time.Duration, bool) {
+	v, ok := number(s, 1<<64-1)
+	if v > uint64(foreverAt/time.Microsecond) {
+		v = 0
+	}
+	return time.Duration(v) * time.Microsecond, ok
+}
+
+// note is what svc status is to show for n; false: nothing new.
+func (n *notice) note() (string, bool) {
+	text, ok := n.status, n.hasStatus
+	if n.errno != 0 {
+		if text != "" {
+			text += ": "
+		}
+		return text + unix.Errno(n.errno).Error(), true
+	}
+	if !ok && n.stopping {
+		return "stopping", true
+	}
+	return text, ok
 }
 
 // clean makes foreign text one printable line of at most statusMax bytes.
@@ -104,27 +181,27 @@ func newNotifySocket(path string) (int, error) {
 }
 
 // receiveNotice looks at the next datagram (flags: MSG_PEEK) or takes it (0).
-// What came along with it is closed: a peeked descriptor is a duplicate, so the
-// sender of BARRIER=1 goes on when the datagram is taken.
-func receiveNotice(fd, flags int) (b []byte, from *unix.Ucred, err error) {
+// The descriptors that came along are the caller's to close; peeked ones are
+// duplicates, so the sender of BARRIER=1 goes on when the datagram is taken.
+func receiveNotice(fd, flags int) (b []byte, from *unix.Ucred, fds []int, err error) {
 	b = make([]byte, notifyMax)
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*notifyFDs))
 	n, oobn, _, _, err := unix.Recvmsg(fd, b, oob, flags|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {
-		return b[:n], nil, nil
+		return b[:n], nil, nil, nil
 	}
 	for i := range msgs {
-		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil {
-			closeAll(fds)
+		if got, err := unix.ParseUnixRights(&msgs[i]); err == nil {
+			fds = append(fds, got...)
 		} else if c, err := unix.ParseUnixCredentials(&msgs[i]); err == nil {
 			from = c
 		}
 	}
-	return b[:n], from, nil
+	return b[:n], from, fds, nil
 }
 
 // speaker is the user whose datagrams are taken without a look at the cgroup;

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"hoopy/process/launch"
 )
 
@@ -26,38 +24,6 @@ func TestMain(m *testing.M) {
 		os.Exit(act(os.Args[1], os.Args[2:]))
 	}
 	os.Exit(m.Run())
-}
-
-func TestParseNotice(t *testing.T) {
-	for text, want := range map[string]notice{
-		"READY=1":                               {ready: true},
-		"READY=1\nSTATUS=at work\n":             {ready: true, status: "at work", hasStatus: true},
-		"STATUS=":                               {hasStatus: true},
-		"STOPPING=1":                            {stopping: true},
-		"READY=0\nWATCHDOG=1\nMAINPID=4":        {},
-		"BARRIER=1":                             {},
-		"":                                      {},
-		"READY":                                 {},
-		"ready=1\nXREADY=1":                     {},
-		"STATUS=\x1b[31mred\x00\x7f\xff\u0085!": {status: "[31mred!", hasStatus: true},
-		"STATUS=" + strings.Repeat("é", 200):    {status: strings.Repeat("é", 128), hasStatus: true},
-	} {
-		if d := cmp.Diff(want, parseNotice([]byte(text)), cmp.AllowUnexported(notice{})); d != "" {
-			t.Errorf("%q: %s", text, d)
-		}
-	}
-}
-
-func FuzzNotice(f *testing.F) {
-	f.Add([]byte("READY=1\nSTATUS=x"))
-	f.Add([]byte("STATUS=\xff\xfe\u2028"))
-	f.Add([]byte(strings.Repeat("=\n", 3000)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		n := parseNotice(b)
-		if len(n.status) > statusMax || strings.ContainsAny(n.status, "\n\r\x00\x1b") {
-			t.Errorf("%q", n.status)
-		}
-	})
 }
 
 func TestGroupName(t *testing.T) {

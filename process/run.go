@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hoopy/keeper"
 	"hoopy/process/launch"
 	"hoopy/unit"
 )
@@ -43,11 +44,10 @@ type run struct {
 	stopSignal int  // wanted before there was a process; 0: not
 	killWanted bool // likewise
 
-	notify     int // socket; -1: none
-	notifyPath string
-	notifySeq  uint64 // of the datagram that is applied and not yet taken; 0: none
-	speaker    uint32 // may write to it from anywhere, besides root
-	rejected   bool   // a datagram of a stranger was said
+	speech
+	readyLine
+	dog
+	mainWatch
 
 	pollAt    time.Time // next look for the port or socket; zero: none
 	pollEvery time.Duration
@@ -66,16 +66,18 @@ const (
 )
 
 func newRun(id unit.Run, name string, part unit.Part) *run {
-	return &run{id: id, name: name, part: part, pidfd: -1, errRead: -1, notify: -1, oomKills: -1}
+	r := &run{id: id, name: name, part: part, pidfd: -1, errRead: -1, oomKills: -1}
+	r.notify, r.line, r.file.watch = -1, -1, -1
+	return r
 }
 
 func (r *run) close() {
-	for _, fd := range []int{r.pidfd, r.errRead, r.notify} {
+	for _, fd := range []int{r.pidfd, r.errRead, r.notify, r.line, r.file.watch} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
 	}
-	r.pidfd, r.errRead, r.notify = -1, -1, -1
+	r.pidfd, r.errRead, r.notify, r.line, r.file.watch = -1, -1, -1, -1, -1
 	if r.leaf != nil {
 		r.leaf.close()
 		r.leaf = nil
@@ -84,13 +86,18 @@ func (r *run) close() {
 
 // spares says whether the run ends with its main process, and the sessions that
 // came of it live on.
-func (r *run) spares() bool { return r.unit != nil && r.unit.StopMain && r.part == unit.Main }
+func (r *run) spares() bool {
+	return r.unit != nil && r.unit.StopMain && r.part == unit.Main && !r.detached()
+}
 
 func (r *run) group() string { return "/" + groupOf(r.name) + "/" + runName(r.id) }
 
 func (a *Arm) emit(r *run, ev unit.Event) {
 	ev.Unit, ev.Run = r.name, r.id
 	a.cfg.Emit(ev)
+	if ev.Op == unit.IsReady && r.care == nil {
+		a.watchHealth(r)
+	}
 }
 
 // settle says what follows from what is known of the run: Spawned and IsReady
@@ -112,6 +119,9 @@ func (a *Arm) settle(r *run) {
 			a.awaitReady(r)
 		}
 	}
+	if r.exited && !r.saidExit && !a.heard(r) {
+		return // its exit comes after what it has said
+	}
 	if !r.exited {
 		return
 	}
@@ -119,8 +129,11 @@ func (a *Arm) settle(r *run) {
 	a.stopCare(r)
 	if r.failure == nil && !r.saidExit {
 		r.saidExit = true
-		r.exitSeq = a.nextSeq()
-		a.emit(r, unit.Event{Op: unit.Exited, Status: r.status, Pid: r.pid, Text: a.ranOut(r), Seq: r.exitSeq})
+		if !r.detached() {
+			r.exitSeq = a.nextSeq()
+			a.partWithSessions(r)
+		}
+		a.emit(r, unit.Event{Op: unit.Exited, Status: r.status, Pid: r.pid, Text: a.exitNote(r), Seq: r.exitSeq})
 	}
 	if r.saidEnd || r.unit == nil && r.failure == nil {
 		return
@@ -145,21 +158,20 @@ func (a *Arm) settle(r *run) {
 	if l := a.unitLog(r.name); l != nil && a.alone(r) {
 		l.ring.End()
 	}
-	if r.failure == nil {
-		a.emit(r, unit.Event{Op: unit.Empty})
-		return
-	}
-	if r.row {
+	if r.row && r.exitSeq == 0 {
 		r.exitSeq = a.nextSeq()
+	}
+	if r.failure == nil {
+		a.emit(r, unit.Event{Op: unit.Empty, Seq: r.exitSeq})
+		return
 	}
 	a.emit(r, unit.Event{Op: unit.StartFailed, Text: r.failure.Text, Seq: r.exitSeq})
 }
 
 func (a *Arm) ready(r *run) {
 	if !r.saidReady {
-		r.saidReady = true
+		a.beReady(r)
 		a.emit(r, unit.Event{Op: unit.IsReady})
-		a.watchHealth(r)
 	}
 }
 
@@ -206,11 +218,8 @@ func (a *Arm) watch(r *run) error {
 // unwatch forgets and closes what the run has open, and the leaf goes its own
 // way.
 func (a *Arm) unwatch(r *run) {
-	if r.errRead >= 0 {
-		a.set.Del(r.errRead)
-	}
-	if r.notify >= 0 {
-		a.set.Del(r.notify)
+	for _, fd := range []int{r.pidfd, r.errRead, r.notify, r.line, r.file.watch} {
+		a.set.Del(fd)
 	}
 	if r.leaf != nil {
 		a.set.Del(r.leaf.events)
@@ -229,6 +238,9 @@ func (a *Arm) spawned(id unit.Run, pid, pidfd int, err error) {
 		}
 		return
 	}
+	if a.mainAnswered(r, pidfd, err) {
+		return
+	}
 	if err != nil {
 		r.row, r.exited = false, true
 		r.failure = &launch.Failure{Step: "spawn", Text: "spawn: " + err.Error()}
@@ -237,6 +249,7 @@ func (a *Arm) spawned(id unit.Run, pid, pidfd int, err error) {
 		return
 	}
 	r.pid, r.pidfd = pid, pidfd
+	a.noteMain(r)
 	if r.stopSignal != 0 {
 		a.signal(r, r.stopSignal)
 	}
@@ -253,10 +266,17 @@ func (a *Arm) exit(id unit.Run, status unit.Status) {
 		a.cfg.Keeper.Ack(id) // nobody ever will
 		return
 	}
-	r.exited, r.status = true, status
-	if r.part == unit.Main {
-		a.fate[r.name] = status
+	if r.mainAsked > 0 {
+		return // of a process that is the main one no more
 	}
+	r.exited, r.status, r.unknown = true, status, status == keeper.StatusUnknown
+	if r.unknown {
+		r.status = 0
+	}
+	if r.part == unit.Main {
+		a.fate[r.name] = r.status
+	}
+	a.noteMain(r)
 	a.settle(r)
 }
 
@@ -278,6 +298,10 @@ func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
 	}
 	if sig == 0 {
 		sig = int(unix.SIGTERM)
+	}
+	if r.detached() {
+		a.signalAll(r, sig)
+		return
 	}
 	if r.pidfd < 0 {
 		r.stopSignal = sig // as soon as there is a process
@@ -348,11 +372,8 @@ func (a *Arm) commit(id unit.Run, seq uint64) {
 	if r == nil {
 		return
 	}
-	if r.notifySeq != 0 && seq >= r.notifySeq {
-		r.notifySeq = 0
-		receiveNotice(r.notify, 0)
-		a.listenTo(r)
-	}
+	a.noticeCommitted(r, seq)
+	a.lineCommitted(r, seq)
 	if r.exitSeq != 0 && seq >= r.exitSeq && r.row {
 		a.cfg.Keeper.Ack(id)
 		r.row = false
@@ -379,9 +400,9 @@ func (a *Arm) forget(r *run) {
 		return
 	}
 	delete(a.runs, r.id)
-	if r.notify >= 0 {
-		a.dropNotify(r.id, r.notifyPath)
-	}
+	a.dropSpeech(r)
+	a.dropLine(r)
+	a.dropDog(r)
 	a.unwatch(r)
 }
 

@@ -89,14 +89,19 @@ func (a *Arm) spawn(r *run) error {
 		return err
 	}
 	r.oomKills = a.oomKills(u.Name)
+	if r.part != unit.Main {
+		a.isGuest(r.leaf.path, true)
+	}
 	spec := a.spec(r)
-	if r.part == unit.Main && u.ReadyBy == unit.ByNotify {
-		r.notifyPath = notifyPath(a.cfg.RunDir, u.Name, r.id)
-		if r.notify, err = newNotifySocket(r.notifyPath); err != nil {
-			return err
-		}
-		a.cfg.Keeper.Store(notifyKey(r.id), r.notify)
-		spec.Notify = r.notifyPath
+	if spec.Notify, err = a.openSpeech(r); err != nil {
+		return err
+	}
+	extra, line, err := a.extras(r, &spec)
+	if err != nil {
+		return err
+	}
+	if line >= 0 {
+		defer unix.Close(line)
 	}
 	specFD, err := spec.Memfd()
 	if err != nil {
@@ -117,7 +122,8 @@ func (a *Arm) spawn(r *run) error {
 	if r.part == unit.Parts {
 		out = a.null
 	}
-	a.cfg.Keeper.Spawn(r.id, label(u.Name, r.part), []int{specFD, r.leaf.dir, pair[0], pair[1], a.null, out, log.write})
+	fds := append([]int{specFD, r.leaf.dir, pair[0], pair[1], a.null, out, log.write}, extra...)
+	a.cfg.Keeper.Spawn(r.id, label(u.Name, r.part), fds)
 	return nil
 }
 
@@ -144,8 +150,12 @@ func (a *Arm) adopt(u *unit.Unit, id unit.Run, part unit.Part, ready bool) {
 	if err := a.watch(r); err != nil {
 		a.cfg.Log(fmt.Sprintf("process: unit %s: %v", u.Name, err))
 	}
+	a.watchMain(r)
 	a.readError(r)
 	a.settle(r)
+	if r.exited {
+		a.partWithSessions(r)
+	}
 }
 
 // takeRows makes runs of the keeper's rows. They are watched when they are
@@ -153,7 +163,7 @@ func (a *Arm) adopt(u *unit.Unit, id unit.Run, part unit.Part, ready bool) {
 func (a *Arm) takeRows() {
 	for _, row := range a.cfg.Table.Rows {
 		r := newRun(row.Run, row.Unit, row.Part)
-		r.row, r.pid, r.pidfd, r.errRead = true, row.Pid, row.Pidfd, row.ErrRead
+		r.row, r.pid, r.pidfd, r.errRead, r.start = true, row.Pid, row.Pidfd, row.ErrRead, row.Start
 		if leaf, err := openLeaf(a.leafPath(row.Unit, row.Run)); err == nil {
 			r.leaf = leaf
 		} else if !errors.Is(err, os.ErrNotExist) {
@@ -161,24 +171,15 @@ func (a *Arm) takeRows() {
 		}
 		if !row.Exited {
 			r.oomKills = a.oomKills(r.name)
+			a.noteMain(r)
+		}
+		if r.part != unit.Main {
+			a.isGuest(a.leafPath(r.name, r.id), true)
 		}
 		a.runs[r.id] = r
 	}
 	a.endProbes()
-	for key, fd := range a.cfg.Table.Stored {
-		hex, ok := strings.CutPrefix(key, "notify:")
-		if !ok {
-			continue
-		}
-		delete(a.cfg.Table.Stored, key)
-		id, _ := parseRun(hex)
-		if r := a.runs[id]; r != nil {
-			r.notify, r.notifyPath = fd, notifyPath(a.cfg.RunDir, r.name, id)
-			continue
-		}
-		unix.Close(fd)
-		a.cfg.Keeper.Drop(key)
-	}
+	a.takeKept()
 }
 
 // absent says what is missing for a terminal; empty: nothing. Linux lists serial
