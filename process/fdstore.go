@@ -164,8 +164,10 @@ func (a *Arm) extras(r *run, spec *launch.Spec) (fds []int, line int, err error)
 // run: it was stopped for good, or is no more. It may be called from any
 // goroutine and returns before that is done.
 func (a *Arm) DropStored(name string) {
-	a.post(func() { a.dropStored(name, func(*stored) bool { return true }) })
+	a.post(func() { a.dropStored(name, everyStored) })
 }
+
+func everyStored(*stored) bool { return true }
 
 // dropStored gives up what which picks, of those of one unit in their order.
 func (a *Arm) dropStored(name string, which func(*stored) bool) {

@@ -251,8 +251,9 @@ func (a *Arm) SystemLog(name string) error {
 	return err
 }
 
-// Forget drops the log of a unit that has left the configuration, soon; if it
-// still has a run, nothing happens, and Forget is to be called when it has ended.
+// Forget drops the log of a unit that has left the configuration, and the
+// descriptors that it has stored, soon; if it still has a run, nothing happens,
+// and Forget is to be called when it has ended.
 func (a *Arm) Forget(name string) {
 	a.post(func() {
 		for _, r := range a.runs {
@@ -260,6 +261,7 @@ func (a *Arm) Forget(name string) {
 				return
 			}
 		}
+		a.dropStored(name, everyStored)
 		a.mu.Lock()
 		l := a.units[name]
 		delete(a.units, name)
