@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +78,8 @@ var errAbsolute = errors.New("no absolute path")
 // its service may not write, and a key where it may not read. But root must not
 // be led astray by who may write to a directory on the way. So symbolic links
 // are followed only where root made them (openFile), a regular file has one
-// name alone, and one that is written to is root's or the service's own.
+// name alone, and one that is written to is root's or the service's own, or
+// stands where root alone can have put it.
 //
 // Nothing here waits: O_NONBLOCK opens a FIFO, or a line without a carrier, at
 // once, and is taken back.
@@ -99,7 +101,7 @@ func openStream(name string, write bool, a *Account) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err = checkStream(fd, write, a); err == nil {
+	if err = checkStream(fd, name, write, a); err == nil {
 		err = unix.SetNonblock(fd, false)
 	}
 	if err != nil {
@@ -118,7 +120,7 @@ func openAppend(name string, common uint64, a *Account) (fd int, err error) {
 		}
 		fd, err = openFile(name, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_EXCL|common, 0o640)
 		if err == unix.EEXIST {
-			continue // somebody else has just made it, or it is a dangling link
+			continue // somebody else has just made it
 		}
 		if err == nil {
 			// vfat has neither owners nor modes; the descriptor serves all the same.
@@ -130,7 +132,7 @@ func openAppend(name string, common uint64, a *Account) (fd int, err error) {
 	return -1, err
 }
 
-func checkStream(fd int, write bool, a *Account) error {
+func checkStream(fd int, name string, write bool, a *Account) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
@@ -142,10 +144,21 @@ func checkStream(fd int, write bool, a *Account) error {
 		return nil
 	case st.Nlink != 1:
 		return fmt.Errorf("has %d names (hard links)", st.Nlink)
-	case write && st.Uid != 0 && st.Uid != a.UID:
-		return fmt.Errorf("belongs to uid %d, neither root nor %s", st.Uid, a.Name)
+	case write && st.Uid != 0 && st.Uid != a.UID && !rootsAlone(name):
+		return fmt.Errorf("belongs to uid %d and not to %s, in a directory that others than root write to", st.Uid, a.Name)
 	}
 	return nil
+}
+
+// rootsAlone says whether nobody but root can make a file where name is.
+func rootsAlone(name string) bool {
+	real, err := resolve(name)
+	if err != nil {
+		return false
+	}
+	var dir unix.Stat_t
+	err = unix.Lstat(filepath.Dir(real), &dir)
+	return err == nil && dir.Uid == 0 && dir.Mode&0o022 == 0
 }
 
 // openFile is open(2) of an absolute path that follows a symbolic link only if
@@ -157,7 +170,7 @@ func openFile(name string, flags uint64, mode uint64) (int, error) {
 	}
 	how := unix.OpenHow{Flags: flags, Mode: mode, Resolve: unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, name, &how)
-	if err != unix.ELOOP {
+	if err != unix.ELOOP && err != unix.EEXIST { // EEXIST: a link that leads nowhere yet
 		return fd, err
 	}
 	// What resolve returns has no link in it, or not any more by the time it is
@@ -166,7 +179,7 @@ func openFile(name string, flags uint64, mode uint64) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return unix.Openat2(unix.AT_FDCWD, real, &how)
+	return unix.Openat2(unix.AT_FDCWD, real, &how) // EEXIST again: it is no link
 }
 
 // resolve replaces the links of an absolute path by what they lead to.
