@@ -120,9 +120,10 @@ func (k *kernelClock) woken() <-chan struct{} { return k.token }
 // nearly one.
 func (k *kernelClock) now() (n schedule.Now) {
 	const apart, tries = time.Millisecond, 10
+	n.Zone = time.Local
 	for range tries {
 		before := read(unix.CLOCK_BOOTTIME)
-		n.Wall = time.Unix(0, int64(read(unix.CLOCK_REALTIME)))
+		n.Wall = read(unix.CLOCK_REALTIME)
 		n.Boot = read(unix.CLOCK_BOOTTIME)
 		if n.Boot-before < apart {
 			break

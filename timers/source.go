@@ -57,7 +57,7 @@ type timer struct {
 
 // planned is what was last said of a plan.
 type planned struct {
-	wall time.Time
+	wall time.Duration
 	why  string
 	any  bool
 }
@@ -65,7 +65,7 @@ type planned struct {
 // New makes a source that knows no timers yet.
 func New(c Config) *Source {
 	s := &Source{config: c, wake: make(chan struct{}, 1)}
-	s.store = newStore(c.Log, func(last map[string]time.Time) {
+	s.store = newStore(c.Log, func(last map[string]time.Duration) {
 		s.ask(func() { s.remember(last) })
 	})
 	return s
@@ -151,7 +151,8 @@ func (s *Source) Run(ctx context.Context) error {
 		for _, f := range s.take() {
 			f()
 		}
-		clock.arm(s.turn(clock.now()))
+		now := clock.now()
+		clock.arm(s.turn(&now))
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -163,11 +164,11 @@ func (s *Source) Run(ctx context.Context) error {
 
 // turn looks at the clocks, says what has to be said, and gives the moment when
 // it is to be called next; 0: not unless something happens.
-func (s *Source) turn(now schedule.Now) time.Duration {
+func (s *Source) turn(now *schedule.Now) time.Duration {
 	by, wrong := s.clock.Look(now)
 	right := s.clock.Right(now)
 	if by.Abs() > schedule.Jump {
-		s.config.Log("timers: the clock was set to " + now.Wall.Format(time.DateTime) + "; planning anew")
+		s.config.Log("timers: the clock was set to " + now.Time(now.Wall).Format(time.DateTime) + "; planning anew")
 	}
 	for _, t := range s.timers {
 		if !t.begun {
@@ -187,14 +188,14 @@ func (s *Source) turn(now schedule.Now) time.Duration {
 		if t.CatchUp && t.looked && right {
 			s.keep(t, now)
 		}
-		next, ok := t.Next(t.past, now, right)
+		next, ok := t.Next(&t.past, now, right)
 		if ok && next.At <= now.Boot {
 			s.config.Emit(unit.Event{Op: unit.Due, Unit: t.Name, Text: next.Why(now)})
 			t.past.Due, t.past.Occasion = now.Boot, next.Occasion
-			next, ok = t.Next(t.past, now, right)
+			next, ok = t.Next(&t.past, now, right)
 			next.At = max(next.At, now.Boot+shortest)
 		}
-		s.plan(t, next, ok, now, right)
+		s.plan(t, &next, ok, now, right)
 		if ok && (wake == 0 || next.At < wake) {
 			wake = next.At
 		}
@@ -203,22 +204,23 @@ func (s *Source) turn(now schedule.Now) time.Duration {
 }
 
 // plan tells of a plan that differs from what was told.
-func (s *Source) plan(t *timer, next schedule.Next, ok bool, now schedule.Now, right bool) {
+func (s *Source) plan(t *timer, next *schedule.Next, ok bool, now *schedule.Now, right bool) {
 	p := planned{any: true}
 	ev := unit.Event{Op: unit.Planned, Unit: t.Name}
 	switch {
 	case ok:
+		wall := now.Time(next.Wall)
 		layout := "Mon 2 Jan 15:04" // right whenever it is read
-		if next.Wall.Year() != now.Wall.Year() {
+		if wall.Year() != now.Time(now.Wall).Year() {
 			layout = "Mon 2 Jan 2006 15:04"
 		}
 		p.wall, p.why = next.Wall, next.Why(now)
-		ev.Wall, ev.Text = next.Wall.UnixNano(), next.Wall.Format(layout)+" ("+p.why+")"
+		ev.Wall, ev.Text = int64(next.Wall), wall.Format(layout)+" ("+p.why+")"
 	case !right && len(t.Cron) > 0:
 		p.why = "when the clock is set"
 		ev.Text = p.why
 	}
-	if t.said.any && t.said.why == p.why && t.said.wall.Sub(p.wall).Abs() < time.Second {
+	if t.said.any && t.said.why == p.why && (t.said.wall-p.wall).Abs() < time.Second {
 		return
 	}
 	t.said = p
@@ -227,16 +229,16 @@ func (s *Source) plan(t *timer, next schedule.Next, ok bool, now schedule.Now, r
 
 // keep has the last run of this boot written to its file, in the time of a clock
 // that is right; of a timer without a past, the moment at which it was first seen.
-func (s *Source) keep(t *timer, now schedule.Now) {
-	last := now.Wall.Add(t.past.From - now.Boot)
+func (s *Source) keep(t *timer, now *schedule.Now) {
+	last := now.Wall + t.past.From - now.Boot
 	switch {
 	case t.unkept:
 		t.unkept = false
-		last = now.Wall.Add(t.past.Ran - now.Boot)
-		if last.Sub(t.past.Last).Abs() < 2*time.Second { // an earlier epoch wrote it
+		last = now.Wall + t.past.Ran - now.Boot
+		if (last - t.past.Last).Abs() < 2*time.Second { // an earlier epoch wrote it
 			return
 		}
-	case t.past.Ran > 0 || !t.past.Last.IsZero():
+	case t.past.Ran > 0 || t.past.Last != 0:
 		return
 	}
 	t.past.Last = last
@@ -246,7 +248,7 @@ func (s *Source) keep(t *timer, now schedule.Now) {
 // begin says from when on a timer counts: for one that has come while others
 // ran, from now; for the first ones of a supervisor, a little earlier, when its
 // forerunner may have been dead already.
-func (s *Source) begin(t *timer, now schedule.Now) {
+func (s *Source) begin(t *timer, now *schedule.Now) {
 	t.begun = true
 	t.past.From = now.Boot
 	if !s.running {
@@ -307,7 +309,7 @@ func (s *Source) look() {
 }
 
 // remember takes what the store found.
-func (s *Source) remember(last map[string]time.Time) {
+func (s *Source) remember(last map[string]time.Duration) {
 	for name, at := range last {
 		s.clock.Floor(at)
 		if t := s.find(name); t != nil {

@@ -47,7 +47,7 @@ func (c *fakeClock) now() schedule.Now {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	return schedule.Now{Boot: now.Sub(c.booted), Wall: time.Unix(0, now.Add(c.offset).UnixNano()).UTC()}
+	return schedule.Now{Boot: now.Sub(c.booted), Wall: time.Duration(now.Add(c.offset).UnixNano()), Zone: time.UTC}
 }
 
 func (c *fakeClock) set(t *testing.T, wall string) {

@@ -21,26 +21,26 @@ const writeEvery = 10 * time.Minute
 // fileMost is more than a time takes, in bytes.
 const fileMost = 64
 
-// store keeps last runs in files. What is asked of it is done by run, one thing
+// store keeps last runs, wall times since 1970, in files. What is asked of it is done by run, one thing
 // at a time; for each timer only the newest is kept waiting.
 type store struct {
 	log   func(string)
-	found func(map[string]time.Time)
+	found func(map[string]time.Duration)
 	wake  chan struct{}
 
 	mu      sync.Mutex
 	dir     string
 	names   []string // to look for
-	pending map[string]time.Time
+	pending map[string]time.Duration
 
 	// run's own.
 	written map[string]time.Time // when, monotonic
 	said    string               // the last error
 }
 
-func newStore(log func(string), found func(map[string]time.Time)) *store {
+func newStore(log func(string), found func(map[string]time.Duration)) *store {
 	return &store{log: log, found: found, wake: make(chan struct{}, 1),
-		pending: map[string]time.Time{}, written: map[string]time.Time{}}
+		pending: map[string]time.Duration{}, written: map[string]time.Time{}}
 }
 
 // use says where the files are from now on; with no dir, what is put waits.
@@ -51,7 +51,7 @@ func (s *store) use(dir string) {
 	s.rouse()
 }
 
-// look has found called with the last runs of names; a zero time is a timer
+// look has found called with the last runs of names; 0 is a timer
 // that has no file, or none that can be read.
 func (s *store) look(names []string) {
 	s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *store) look(names []string) {
 }
 
 // put has a last run written.
-func (s *store) put(name string, at time.Time) {
+func (s *store) put(name string, at time.Duration) {
 	s.mu.Lock()
 	s.pending[name] = at
 	s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *store) work() (wait time.Duration) {
 		s.mu.Unlock()
 		return 0
 	}
-	due := map[string]time.Time{}
+	due := map[string]time.Duration{}
 	for name, at := range s.pending {
 		if left := s.left(name); left > 0 {
 			if wait == 0 || left < wait {
@@ -137,7 +137,7 @@ func (s *store) left(name string) time.Duration {
 }
 
 // again keeps what could not be written, unless there is something newer.
-func (s *store) again(name string, at time.Time) {
+func (s *store) again(name string, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, newer := s.pending[name]; !newer {
@@ -153,13 +153,13 @@ func (s *store) complain(err error) {
 	}
 }
 
-func (s *store) read(dir string, names []string) map[string]time.Time {
-	last := map[string]time.Time{}
+func (s *store) read(dir string, names []string) map[string]time.Duration {
+	last := map[string]time.Duration{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
 		text, err := readFile(path)
 		if err != nil {
-			last[name] = time.Time{}
+			last[name] = 0
 			if !errors.Is(err, fs.ErrNotExist) {
 				s.complain(err)
 			}
@@ -190,17 +190,17 @@ func readFile(path string) (string, error) {
 }
 
 // parse reads what write wrote.
-func parse(text string) (time.Time, bool) {
+func parse(text string) (time.Duration, bool) {
 	at, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
-	if err != nil || at.Year() < 1970 || at.Year() > 2200 {
-		return time.Time{}, false
+	if err != nil || at.Year() < 1971 || at.Year() > 2200 {
+		return 0, false
 	}
-	return at, true
+	return time.Duration(at.UnixNano()), true
 }
 
 // write lays dir/name down whole: after a power cut it is the old file or the
 // new one.
-func write(dir, name string, at time.Time) error {
+func write(dir, name string, at time.Duration) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -209,7 +209,7 @@ func write(dir, name string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(at.UTC().Format(time.RFC3339) + "\n")
+	_, err = f.WriteString(time.Unix(0, int64(at)).UTC().Format(time.RFC3339) + "\n")
 	if err == nil {
 		err = f.Sync()
 	}

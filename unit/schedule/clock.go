@@ -7,25 +7,25 @@ import "time"
 // network has no other.
 const Grace = 10 * time.Minute
 
-// oldest is before the first release of this program: no clock that is right
-// shows less.
-var oldest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+// oldest is 2026, before the first release of this program: no clock that is
+// right shows less.
+const oldest = 1767225600 * time.Second
 
 // Clock watches the wall clock. Its zero value has not looked yet.
 type Clock struct {
-	floor  time.Time
-	offset time.Duration // from the boot's zero to wall time, since 1970
+	floor  time.Duration // since 1970
+	offset time.Duration // when the machine booted, since 1970
 	looked bool
 	right  bool
 }
 
-// Floor tells of a moment that has been: a clock that shows less is wrong.
-func (c *Clock) Floor(t time.Time) { c.floor = later(c.floor, t) }
+// Floor tells of a wall time that has been: a clock that shows less is wrong.
+func (c *Clock) Floor(wall time.Duration) { c.floor = max(c.floor, wall) }
 
 // Look says by how much the wall clock was set since the last look, less than a
 // second being nothing, and whether it was wrong until now.
-func (c *Clock) Look(now Now) (by time.Duration, wrong bool) {
-	offset := now.Wall.Sub(time.Unix(0, 0)) - now.Boot
+func (c *Clock) Look(now *Now) (by time.Duration, wrong bool) {
+	offset := now.Wall - now.Boot
 	right := c.Right(now)
 	if c.looked {
 		if by = offset - c.offset; by.Abs() < time.Second {
@@ -38,6 +38,6 @@ func (c *Clock) Look(now Now) (by time.Duration, wrong bool) {
 }
 
 // Right says whether the wall clock may be right, or is all that there will be.
-func (c *Clock) Right(now Now) bool {
-	return now.Boot >= Grace || !now.Wall.Before(oldest) && !now.Wall.Before(c.floor)
+func (c *Clock) Right(now *Now) bool {
+	return now.Boot >= Grace || now.Wall >= max(oldest, c.floor)
 }

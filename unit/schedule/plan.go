@@ -29,21 +29,24 @@ type Timer struct {
 	CatchUp bool
 }
 
-// Now is one look at both clocks. Boot is CLOCK_BOOTTIME, Wall has the time zone
-// in which cron expressions are meant.
+// Now is one look at both clocks: CLOCK_BOOTTIME, and the wall clock, since 1970.
+// Zone is that in which cron expressions are meant.
 type Now struct {
-	Boot time.Duration
-	Wall time.Time
+	Boot, Wall time.Duration
+	Zone       *time.Location
 }
 
 // wall is what the wall clock of today would have shown at a moment of this boot.
-func (n Now) wall(boot time.Duration) time.Time { return n.Wall.Add(boot - n.Boot) }
+func (n *Now) wall(boot time.Duration) time.Duration { return n.Wall + boot - n.Boot }
 
 // boot is the moment of a wall time; negative if it was before the boot.
-func (n Now) boot(wall time.Time) time.Duration { return n.Boot + wall.Sub(n.Wall) }
+func (n *Now) boot(wall time.Duration) time.Duration { return n.Boot + wall - n.Wall }
+
+// Time is a wall time in the zone, for calendars.
+func (n *Now) Time(wall time.Duration) time.Time { return time.Unix(0, int64(wall)).In(n.Zone) }
 
 // Past is what is known of a timer's runs. Moments of this boot are on
-// CLOCK_BOOTTIME; 0: none. A run, whoever began it, stands for all that was due
+// CLOCK_BOOTTIME, wall times since 1970; 0: none. A run, whoever began it, stands for all that was due
 // before.
 //
 // Where the clock was put forward by up to Jump, what it skipped since the last
@@ -51,12 +54,12 @@ func (n Now) boot(wall time.Time) time.Duration { return n.Boot + wall.Sub(n.Wal
 // run comes no sooner than one period after the last, however far back that was.
 type Past struct {
 	// Last is the start of the last run in an earlier boot, as the wall clock
-	// had it, or when the timer was first seen; zero: not known.
-	Last time.Time
+	// had it, or when the timer was first seen.
+	Last time.Duration
 	// Ran is the start of the last run in this boot, Due when the last was due.
 	Ran, Due time.Duration
-	// Occasion is the time of the cron expression for which that was.
-	Occasion time.Time
+	// Occasion is the wall time of the cron expression for which that was.
+	Occasion time.Duration
 	// From: what cron had due before does not count: the clock was wrong then,
 	// or nobody was there; only CatchUp looks behind it. See Moved. It may lie
 	// before the boot.
@@ -75,21 +78,21 @@ func (p *Past) Moved(by time.Duration, wrong bool, boot time.Duration) {
 // Next is the next run of a timer.
 type Next struct {
 	At   time.Duration // on CLOCK_BOOTTIME; it may have passed
-	Wall time.Time
-	// Occasion is the time that a cron expression gives, for Past; zero if the
+	Wall time.Duration // the same, since 1970
+	// Occasion is the wall time that a cron expression gives, for Past; 0 if the
 	// run is not cron's.
-	Occasion time.Time
+	Occasion time.Duration
 
-	missed time.Time // what is caught up with
+	missed time.Duration // what is caught up with
 	every  time.Duration
 }
 
 // Why says by what the run is due, for people.
-func (n Next) Why(now Now) string {
+func (n *Next) Why(now *Now) string {
 	switch {
-	case !n.missed.IsZero():
-		return "catch-up: missed " + moment(n.missed, now.Wall)
-	case !n.Occasion.IsZero():
+	case n.missed != 0:
+		return "catch-up: missed " + moment(now.Time(n.missed), now.Time(now.Wall))
+	case n.Occasion != 0:
 		return "cron"
 	case n.every != 0:
 		return "every " + short(n.every)
@@ -103,38 +106,35 @@ func (n Next) Why(now Now) string {
 //
 // Once the run was due, Past.Due and Past.Occasion are to be set; then the answer
 // lies behind now.
-func (t *Timer) Next(p Past, now Now, clock bool) (next Next, ok bool) {
-	take := func(n Next) {
-		n.Wall = now.wall(n.At)
-		if !ok || n.At < next.At {
-			next, ok = n, true
-		}
-	}
+func (t *Timer) Next(p *Past, now *Now, clock bool) (next Next, ok bool) {
 	last := max(p.Ran, p.Due)
 	if t.OnBoot > 0 {
 		if at := t.OnBoot + t.jitter(t.Jitter, 0); last < at {
-			take(Next{At: at})
+			next, ok = Next{At: at}, true
 		}
 	}
 	if t.Every > 0 && (last > 0 || t.OnBoot == 0) {
-		take(t.nextEvery(p, last, now, clock))
-	}
-	if !clock {
-		return next, ok
-	}
-	for _, c := range t.Cron {
-		if n, comes := t.nextCron(c, p, last, now); comes {
-			take(n)
+		if n := t.nextEvery(p, last, now, clock); !ok || n.At < next.At {
+			next, ok = n, true
 		}
 	}
+	for i := range t.Cron {
+		if !clock {
+			break
+		}
+		if n, comes := t.nextCron(&t.Cron[i], p, last, now); comes && (!ok || n.At < next.At) {
+			next, ok = n, true
+		}
+	}
+	next.Wall = now.wall(next.At)
 	return next, ok
 }
 
-func (t *Timer) nextEvery(p Past, last time.Duration, now Now, clock bool) Next {
+func (t *Timer) nextEvery(p *Past, last time.Duration, now *Now, clock bool) Next {
 	n := Next{every: t.Every}
-	if last == 0 && t.CatchUp && clock && !p.Last.IsZero() && !p.Last.After(now.Wall) {
-		due := p.Last.Add(t.Every)
-		jitter := t.jitter(t.Every, p.Last.Unix())
+	if last == 0 && t.CatchUp && clock && p.Last != 0 && p.Last <= now.Wall {
+		due := p.Last + t.Every
+		jitter := t.jitter(t.Every, int64(p.Last))
 		if n.At = now.boot(due) + jitter; n.At < Soon {
 			n.At = Soon + jitter
 		}
@@ -147,12 +147,12 @@ func (t *Timer) nextEvery(p Past, last time.Duration, now Now, clock bool) Next 
 	return n
 }
 
-func (t *Timer) nextCron(c Cron, p Past, last time.Duration, now Now) (Next, bool) {
-	occasion, ok := c.Next(t.since(c, p, last, now))
+func (t *Timer) nextCron(c *Cron, p *Past, last time.Duration, now *Now) (Next, bool) {
+	occasion, ok := now.next(c, t.since(c, p, last, now))
 	if !ok {
 		return Next{}, false
 	}
-	jitter := t.jitter(period(c, occasion), occasion.Unix())
+	jitter := t.jitter(now.period(c, occasion), int64(occasion))
 	n := Next{At: now.boot(occasion), Occasion: occasion}
 	if n.At < p.From {
 		n.missed = occasion
@@ -163,45 +163,42 @@ func (t *Timer) nextCron(c Cron, p Past, last time.Duration, now Now) (Next, boo
 }
 
 // since is the wall time up to which c has nothing more to say.
-func (t *Timer) since(c Cron, p Past, last time.Duration, now Now) time.Time {
-	const instant = time.Nanosecond // what comes exactly a period later may
-	p.Last = p.Last.In(now.Wall.Location())
+func (t *Timer) since(c *Cron, p *Past, last time.Duration, now *Now) time.Duration {
+	const instant = 1 // ns: what comes exactly a period later may
+	since := p.Last
 	switch {
-	case last > 0 && p.Occasion.After(now.wall(last)): // the clock was put back
-		return later(now.wall(last).Add(period(c, p.Occasion)-instant), now.wall(p.From).Add(-instant))
-	case last == 0 && p.Last.After(now.Wall): // the same, between two boots
-		if p.Last.Sub(now.Wall) <= period(c, p.Last) {
+	case last > 0 && p.Occasion > now.wall(last): // the clock was put back
+		return max(now.wall(last)+now.period(c, p.Occasion), now.wall(p.From)) - instant
+	case last > 0:
+		since = now.wall(last)
+	case p.Last > now.Wall: // put back between two boots
+		if p.Last-now.Wall <= now.period(c, p.Last) {
 			return p.Last
 		}
-		p.Last = time.Time{} // that clock was never right
+		since = 0 // that clock was never right
 	}
-	since := p.Last
-	if last > 0 {
-		since = now.wall(last)
-	}
-	if last > 0 || !t.CatchUp || since.IsZero() {
-		since = later(since, now.wall(p.From).Add(-instant))
+	if last > 0 || !t.CatchUp || since == 0 {
+		since = max(since, now.wall(p.From)-instant)
 	}
 	if !t.CatchUp {
-		since = later(since, now.Wall.Add(-Jump-t.Jitter))
+		since = max(since, now.Wall-Jump-t.Jitter)
 	}
 	return since
 }
 
+// next is Cron.Next for wall times.
+func (n *Now) next(c *Cron, after time.Duration) (time.Duration, bool) {
+	t, ok := c.Next(n.Time(after))
+	return time.Duration(t.UnixNano()), ok
+}
+
 // period is how long after from c comes again.
-func period(c Cron, from time.Time) time.Duration {
-	next, ok := c.Next(from)
+func (n *Now) period(c *Cron, from time.Duration) time.Duration {
+	next, ok := n.next(c, from)
 	if !ok {
 		return 0
 	}
-	return next.Sub(from)
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return next - from
 }
 
 // jitter is the delay of one run, below Jitter and most: the same each time that
