@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,22 +11,15 @@ import (
 	"hoopy/unit"
 )
 
-func (a *app) start(args []string) error   { return a.change(control.Start, args) }
-func (a *app) stop(args []string) error    { return a.change(control.Stop, args) }
-func (a *app) restart(args []string) error { return a.change(control.Restart, args) }
+func (a *app) start(o options) error   { return a.change(control.Start, o) }
+func (a *app) stop(o options) error    { return a.change(control.Stop, o) }
+func (a *app) restart(o options) error { return a.change(control.Restart, o) }
+func (a *app) wait(o options) error    { return a.change(control.Wait, o) }
 
-// change asks for a start, stop or restart and waits until the units have
-// settled. Units go by their own time-outs; --timeout is how long this command
-// waits for them, and changes nothing for the units.
-func (a *app) change(op control.Op, args []string) error {
-	known := map[string]bool{"timeout": true}
-	if op == control.Stop {
-		known["force"] = false
-	}
-	o, err := parse(args, known, 1, -1)
-	if err != nil {
-		return err
-	}
+// change asks for a change of units and waits until they have settled. Units go
+// by their own time-outs; --timeout is how long this command waits for them,
+// and changes nothing for the units.
+func (a *app) change(op control.Op, o options) error {
 	wait, err := o.duration("timeout", control.WaitDefault)
 	if err != nil {
 		return err
@@ -33,21 +27,7 @@ func (a *app) change(op control.Op, args []string) error {
 	wait = min(wait, control.WaitMax)
 	began := time.Now()
 	got, err := a.ask(control.Request{Op: op, Names: o.names, Force: o.has("force"), Wait: wait}, wait+slack)
-	unwell := false
-	for i := range got.Units {
-		u := &got.Units[i]
-		well := u.State == unit.Ready || u.State == unit.Skipped
-		if op == control.Stop {
-			well = u.State == unit.Inactive
-		}
-		unwell = unwell || !well
-		fmt.Fprintln(a.out, a.outcome(u, well, time.Since(began)))
-		for _, l := range u.LastLines {
-			if !well {
-				fmt.Fprintln(a.out, "  | "+escape(l))
-			}
-		}
-	}
+	unwell := a.outcomes(op, got.Units, time.Since(began))
 	var refusal *control.Error
 	if errors.As(err, &refusal) && refusal.Code == control.CodeTimeout {
 		return &control.Error{Code: refusal.Code, Text: fmt.Sprintf("not settled after %v; it goes on: svc status %s", wait, strings.Join(o.names, " "))}
@@ -56,6 +36,25 @@ func (a *app) change(op control.Op, args []string) error {
 		err = errUnwell
 	}
 	return err
+}
+
+// outcomes shows what became of units; true: one is not as it was to be.
+func (a *app) outcomes(op control.Op, units []unit.Report, took time.Duration) (unwell bool) {
+	for i := range units {
+		u := &units[i]
+		well := (u.State == unit.Ready || u.State == unit.Skipped || u.Kind == unit.Timer) && u.Well()
+		if op == control.Stop {
+			well = u.State == unit.Inactive
+		}
+		unwell = unwell || !well
+		fmt.Fprintln(a.out, a.outcome(u, well, took))
+		for _, l := range u.LastLines {
+			if !well {
+				fmt.Fprintln(a.out, "  | "+escape(l))
+			}
+		}
+	}
+	return unwell
 }
 
 // outcome is one line: what became of u.
@@ -68,34 +67,53 @@ func (a *app) outcome(u *unit.Report, well bool, took time.Duration) string {
 	if !well {
 		c = red
 	}
-	line := escape(u.Name) + "  " + a.look.paint(c, state)
-	if well {
-		line += "  " + seconds(took)
+	parts := []string{escape(u.Name), a.look.paint(c, state)}
+	if well && took > 0 {
+		parts = append(parts, seconds(took))
 	}
 	if u.Pid > 0 {
-		line += fmt.Sprintf("  pid %d", u.Pid)
+		parts = append(parts, "pid "+strconv.Itoa(u.Pid))
 	}
-	if len(u.Waits) > 0 {
-		line += "  for " + escape(waits(u.Waits))
-	} else if why := u.Why; why != "" && !well {
-		line += "  " + escape(why)
-	} else if u.Note != "" {
-		line += "  " + escape(u.Note)
+	if note := note(u, 0); note != "" {
+		parts = append(parts, note)
 	}
-	return line
+	return strings.Join(parts, gap)
 }
 
-// reload has init read its files anew.
-func (a *app) reload(args []string) error {
-	if _, err := parse(args, nil, 0, 0); err != nil {
-		return err
+// reset forgets failures.
+func (a *app) reset(o options) error {
+	got, err := a.ask(control.Request{Op: control.Reset, Names: o.names}, control.StatusTimeout+slack)
+	for i := range got.Units {
+		fmt.Fprintln(a.out, a.outcome(&got.Units[i], got.Units[i].Well(), 0))
 	}
-	got, err := a.ask(control.Request{Op: control.Reload}, control.WaitDefault+slack)
-	for _, c := range got.Changes {
-		fmt.Fprintln(a.out, escape(c.Name), c.Op)
+	return err
+}
+
+// signal sends one to main processes.
+func (a *app) signal(o options) error {
+	word, names := o.value("signal"), o.names
+	if word == "" {
+		if len(names) < 2 {
+			return misuse("name a signal, such as HUP")
+		}
+		word, names = names[len(names)-1], names[:len(names)-1]
 	}
-	if err == nil && len(got.Changes) == 0 {
-		fmt.Fprintln(a.out, "nothing has changed")
+	sig, known := unit.SignalNumber(word)
+	if n, err := strconv.Atoi(word); err == nil && n > 0 && n <= 64 {
+		sig, known = n, true
+	}
+	if !known {
+		return misuse("%q is no signal; write HUP, USR1, or a number", word)
+	}
+	name, named := unit.SignalName(sig)
+	if !named {
+		name = "signal " + strconv.Itoa(sig)
+	}
+	got, err := a.ask(control.Request{Op: control.Signal, Names: names, Signal: sig}, control.StatusTimeout+slack)
+	for _, u := range got.Units {
+		if err == nil {
+			fmt.Fprintf(a.out, "%s  %s sent  pid %d\n", escape(u.Name), name, u.Pid)
+		}
 	}
 	return err
 }

@@ -12,11 +12,7 @@ import (
 )
 
 // check finds mistakes in files; it needs no init.
-func (a *app) check(args []string) error {
-	o, err := parse(args, nil, 0, 1)
-	if err != nil {
-		return err
-	}
+func (a *app) check(o options) error {
 	dir := "/etc"
 	if len(o.names) == 1 {
 		dir = filepath.Clean(o.names[0])

@@ -16,30 +16,18 @@ const (
 	syncBound = 10 * time.Second
 )
 
-var endFlags = map[string]bool{"f": false, "force": false, "n": false, "no-sync": false}
+func (a *app) poweroff(o options) error { return a.end(unit.PowerOff, o) }
+func (a *app) reboot(o options) error   { return a.end(unit.Reboot, o) }
 
-func (a *app) poweroff(args []string) error { return a.end(unit.PowerOff, args) }
-func (a *app) reboot(args []string) error   { return a.end(unit.Reboot, args) }
-
-func (a *app) halt(args []string) error {
-	how := unit.Halt
-	rest := args[:0:0]
-	for _, arg := range args {
-		if arg == "-p" || arg == "--poweroff" {
-			how = unit.PowerOff
-		} else {
-			rest = append(rest, arg)
-		}
+func (a *app) halt(o options) error {
+	if o.has("poweroff") {
+		return a.end(unit.PowerOff, o)
 	}
-	return a.end(how, rest)
+	return a.end(unit.Halt, o)
 }
 
-func (a *app) end(how unit.How, args []string) error {
-	o, err := parse(args, endFlags, 0, 0)
-	if err != nil {
-		return err
-	}
-	force, noSync := o.has("f") || o.has("force"), o.has("n") || o.has("no-sync")
+func (a *app) end(how unit.How, o options) error {
+	force, noSync := o.has("force"), o.has("no-sync")
 	switch {
 	case noSync && !force:
 		return misuse("-n is for -f: an orderly end always writes everything out")

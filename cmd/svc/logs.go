@@ -3,122 +3,101 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"hoopy/control"
+	"hoopy/unit"
 )
 
-// logsBound is how long logs without -f may take, comeBack how long logs -f
-// waits for a supervisor that went.
-const (
-	logsBound = 30 * time.Second
-	comeBack  = 10 * time.Second
-)
+// logsBound is how long logs without -f may take.
+const logsBound = 30 * time.Second
 
-// logs prints the last lines of a unit, and with -f what comes, also across the
-// death of a supervisor.
-func (a *app) logs(args []string) error {
-	o, err := parse(args, map[string]bool{"f": false, "follow": false, "n": true, "lines": true}, 1, 1)
-	if err != nil {
-		return err
+// logs prints the last lines of units, and with -f what comes.
+func (a *app) logs(o options) error {
+	r := control.Request{Op: control.Logs, Names: o.names, N: 50, Follow: o.has("follow"), Kernel: o.has("kernel"), Via: a.via, From: a.from}
+	r.All = o.has("all") || len(o.names) == 0 && !r.Kernel
+	if r.All {
+		r.Names = nil
 	}
-	n, ok := 50, true
-	for _, flag := range []string{"n", "lines"} {
-		switch v := o.flags[flag]; {
+	if o.has("since") {
+		since, err := a.since(o.value("since"))
+		if err != nil {
+			return err
+		}
+		r.Since, r.N = since, -1
+	}
+	if v := o.value("lines"); o.has("lines") {
+		n, err := strconv.Atoi(v)
+		switch {
 		case v == "all":
 			n = -1
-		case v != "" || o.has(flag):
-			if n, err = strconv.Atoi(v); err != nil || n < 0 {
-				ok = false
-			}
+		case err != nil || n < 0:
+			return misuse("-n wants a number of lines, or all")
 		}
+		r.N = n
 	}
-	if !ok {
-		return misuse("-n wants a number of lines, or all")
-	}
-	t := tail{app: a, request: control.Request{Op: control.Logs, Names: o.names, N: n, Follow: o.has("f") || o.has("follow"), Via: a.via, From: a.from}}
-	if !t.request.Follow {
+	t := newTail(a, r)
+	t.jsonLines = o.has("json")
+	ask := func() error {
+		if r.Follow {
+			return t.follow(context.Background())
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), logsBound)
 		defer cancel()
 		return t.run(ctx)
 	}
-	return t.follow()
-}
-
-// tail prints lines, each once.
-type tail struct {
-	app     *app
-	request control.Request
-	last    uint64 // Seq of the last line printed
-	any     bool   // whether there was an answer at all
-}
-
-// run asks once.
-func (t *tail) run(ctx context.Context) error {
-	dialCtx, cancel := context.WithTimeout(ctx, slack)
-	defer cancel()
-	c, err := control.Dial(dialCtx, t.app.socket)
-	if err != nil {
-		return unreachable(err)
-	}
-	err = c.Do(ctx, t.request, func(r *control.Response) error {
-		for i := range r.Lines {
-			if err := t.print(&r.Lines[i]); err != nil {
-				return err
-			}
-		}
-		t.any = t.any || r.Error == nil
-		return nil
-	})
+	err := ask()
 	var refusal *control.Error
-	var full *writeError
-	if err != nil && !errors.As(err, &refusal) && !errors.As(err, &full) {
-		return unreachable(err)
+	if !errors.As(err, &refusal) || refusal.Code != control.CodeUnknown || t.any {
+		return err
 	}
-	return err
+	ctx, cancel := context.WithTimeout(context.Background(), control.StatusTimeout+slack)
+	defer cancel()
+	if t.request.Names, err = a.resolve(ctx, r.Names, refusal); err != nil {
+		return err
+	}
+	return ask()
 }
 
-// follow asks again, from the last line on, when the supervisor went away.
-func (t *tail) follow() error {
-	var gone time.Time
-	for {
-		err := t.run(context.Background())
-		var refusal *control.Error
-		var full *writeError
-		if err == nil || errors.As(err, &full) || errors.As(err, &refusal) && refusal.Code != control.CodeBusy || !t.any && t.last == 0 {
-			return err
-		}
-		if t.any {
-			t.any, gone = false, time.Now()
-		}
-		if time.Since(gone) > comeBack {
-			return err
-		}
-		t.request.N = -1
-		wait(context.Background(), pause)
+// since reads a moment of the past: how long ago, a time of today or yesterday,
+// a day, or both. The answer is on the clock that stamps lines, which init
+// tells, so that it holds whatever the wall clock did meanwhile.
+func (a *app) since(text string) (unit.Time, error) {
+	now := time.Now()
+	at, ok := moment(text, now)
+	if !ok {
+		return 0, misuse("--since %q is no time; write 10m, 13:05, 2026-11-21 or \"2026-11-21 13:05\"", text)
 	}
+	got, err := a.ask(control.Request{Op: control.Ping}, control.StatusTimeout+slack)
+	if err != nil {
+		return 0, err
+	}
+	if got.Machine == nil {
+		return 0, nil
+	}
+	return max(1, got.Machine.Uptime.Add(at.Sub(now))), nil
 }
 
-// writeError is an output that takes no more.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return "write: " + e.err.Error() }
-
-func (t *tail) print(l *control.Line) error {
-	if l.Seq != 0 && l.Seq <= t.last {
-		return nil
+// moment is when text means, seen from now.
+func moment(text string, now time.Time) (time.Time, bool) {
+	if d, err := time.ParseDuration(strings.TrimSuffix(text, " ago")); err == nil {
+		return now.Add(-d), d > 0
 	}
-	t.last = l.Seq
-	if l.Lost > 0 {
-		if _, err := fmt.Fprintf(t.app.out, "%s\n", t.app.look.paint(yellow, "… "+count(int(l.Lost), "line")+" lost")); err != nil {
-			return &writeError{err}
+	for _, clock := range []string{"15:04:05", "15:04"} {
+		if t, err := time.ParseInLocation(clock, text, now.Location()); err == nil {
+			at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+			if at.After(now) {
+				at = at.AddDate(0, 0, -1)
+			}
+			return at, true
 		}
 	}
-	stamp := time.Unix(0, l.Wall).Format("2006-01-02 15:04:05.000")
-	if _, err := fmt.Fprintf(t.app.out, "%s  %s\n", t.app.look.paint(dim, stamp), escape(l.Text)); err != nil {
-		return &writeError{err}
+	for _, form := range []string{"2006-01-02 15:04:05.000", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02", time.RFC3339} {
+		if t, err := time.ParseInLocation(form, text, now.Location()); err == nil {
+			return t, true
+		}
 	}
-	return nil
+	return time.Time{}, false
 }

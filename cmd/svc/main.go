@@ -1,10 +1,11 @@
 // Command svc is the operator's tool: what runs, why something does not, and
 // the end of the machine. Called as reboot, poweroff, halt or shutdown it is
-// those.
+// those. docs/svc.md lists every command.
 //
 // It exits with 0 when all is fine, 1 when a unit that was asked for is not
 // well or init said no, 2 for a mistake in the command, 3 when init cannot be
-// reached. It never hangs: everything but logs -f has a bound.
+// reached; run -w and exec with the code of the command. It never hangs:
+// everything but logs -f and run -w has a bound.
 package main
 
 import (
@@ -22,10 +23,11 @@ import (
 var version = "unstamped"
 
 func main() {
+	holdDescriptors()
 	from, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ")
 	a := &app{
 		out: os.Stdout, err: os.Stderr, from: from, power: kernel{},
-		socket: control.Path, manifest: "/.hoopy/manifest",
+		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init",
 		look: lookOf(os.Stdout, os.Getenv("NO_COLOR"), os.Getenv("TERM")),
 	}
 	os.Exit(a.main(os.Args))
@@ -37,6 +39,8 @@ const (
 	exitUnwell
 	exitUsage
 	exitUnreachable
+
+	exitInterrupted = 130 // as a shell has it: 128 and SIGINT
 )
 
 // app is svc with everything it touches.
@@ -45,6 +49,7 @@ type app struct {
 	look     look
 	socket   string // of init
 	manifest string // of the image
+	launcher string // what runs a command as a unit does
 	from     string // address of the operator, as sshd tells it; may be empty
 	via      string // the command, for whoever reads the log: "svc poweroff"
 	power    power
@@ -60,67 +65,55 @@ func misuse(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 // errUnwell: what is to be said has been said; a unit is not well.
 var errUnwell = errors.New("a unit is not well")
 
-type command struct {
-	run   func(a *app, args []string) error
-	args  string
-	about string
-}
+// exitError is the exit code of another program, or of this one when what is to
+// be said has been said.
+type exitError int
 
-// commands are those of svc; names are also programs of their own.
-func commands() map[string]command {
-	return map[string]command{
-		"status":   {(*app).status, "[NAME…] [-a] [--json]", "what runs, and what is not well"},
-		"start":    {(*app).start, "NAME… [--timeout 2m]", "start units and what they need"},
-		"stop":     {(*app).stop, "NAME… [--force] [--timeout 2m]", "stop units; --force: and what needs them"},
-		"restart":  {(*app).restart, "NAME… [--timeout 2m]", "stop and start units"},
-		"logs":     {(*app).logs, "NAME [-f] [-n 50]", "the last lines of a unit; -f: and what comes"},
-		"check":    {(*app).check, "[DIR]", "find mistakes in the files under DIR (default /etc)"},
-		"reload":   {(*app).reload, "", "read the configuration anew; ends safe mode"},
-		"poweroff": {(*app).poweroff, "[-f [-n]]", "end the machine in order; -f: at once, -n: without sync"},
-		"reboot":   {(*app).reboot, "[-f [-n]]", "the same, and start again"},
-		"halt":     {(*app).halt, "[-f [-n]] [-p]", "the same, and leave the power on; -p: off"},
-		"version":  {(*app).version, "", "of svc, image and init"},
-		"help":     {(*app).help, "", ""},
-	}
-}
-
-// order is that of help.
-var order = []string{"status", "start", "stop", "restart", "logs", "check", "reload", "poweroff", "reboot", "halt", "version"}
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // main runs one command line and returns the exit code.
 func (a *app) main(argv []string) int {
 	name, args := filepath.Base(argv[0]), argv[1:]
 	a.via = name
-	var run func(*app, []string) error
 	switch name {
 	case "poweroff", "reboot", "halt":
-		run = commands()[name].run
+		return a.exit(a.call(find(name), args))
 	case "shutdown":
-		run = (*app).shutdown
-	default:
-		a.via = "svc"
-		if len(args) >= 2 && (args[0] == "-socket" || args[0] == "--socket") {
-			a.socket, args = args[1], args[2:]
-		}
-		name = "status"
-		if len(args) > 0 {
-			name, args = args[0], args[1:]
-		}
-		switch name {
-		case "-h", "--help":
-			name = "help"
-		case "-V", "--version":
-			name = "version"
-		}
-		c, known := commands()[name]
-		if !known {
-			fmt.Fprintf(a.err, "svc: unknown command %q%s\n", name, didYouMean(name))
-			return exitUsage
-		}
-		run = c.run
-		a.via = "svc " + name
+		return a.exit(a.shutdown(args))
 	}
-	return a.exit(run(a, args))
+	a.via = "svc"
+	if len(args) >= 2 && (args[0] == "-socket" || args[0] == "--socket") {
+		a.socket, args = args[1], args[2:]
+	}
+	name = "status"
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "-h", "--help":
+		name = "help"
+	case "-V", "--version":
+		name = "version"
+	}
+	c, err := a.command(name)
+	if err != nil {
+		return a.exit(err)
+	}
+	a.via = "svc " + c.name
+	return a.exit(a.call(c, args))
+}
+
+// call carries out c, or shows its help.
+func (a *app) call(c *command, args []string) error {
+	o, err := parse(args, c)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprint(a.out, c.help(a.look.width))
+		return nil
+	case err != nil:
+		return err
+	}
+	return c.run(a, o)
 }
 
 // exit says what went wrong and turns it into a code.
@@ -128,11 +121,14 @@ func (a *app) exit(err error) int {
 	var usage *usageError
 	var refusal *control.Error
 	var full *writeError
+	var code exitError
 	switch {
 	case err == nil:
 		return exitFine
 	case errors.Is(err, errUnwell):
 		return exitUnwell
+	case errors.As(err, &code):
+		return int(code)
 	}
 	fmt.Fprintf(a.err, "%s: ", a.via)
 	for line := range strings.SplitSeq(err.Error(), "\n") { // reload has one for each mistake
@@ -153,17 +149,4 @@ func (a *app) exit(err error) int {
 		return exitUnwell
 	}
 	return exitUnreachable
-}
-
-func (a *app) help(args []string) error {
-	if _, err := parse(args, nil, 0, 1); err != nil {
-		return err
-	}
-	fmt.Fprint(a.out, "svc looks after the units of this machine.\n\n")
-	for _, name := range order {
-		c := commands()[name]
-		fmt.Fprintf(a.out, "  %-40s %s\n", strings.TrimRight("svc "+name+" "+c.args, " "), c.about)
-	}
-	fmt.Fprint(a.out, "\nExit code: 0 fine, 1 a unit that was asked for is not well, 2 usage, 3 init cannot be reached.\n")
-	return nil
 }

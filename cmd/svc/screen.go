@@ -34,7 +34,7 @@ func (s *screen) String() string {
 	var shown, unwell []unit.Report
 	folded := map[unit.State]int{}
 	for _, u := range units {
-		if !u.State.Well() {
+		if !u.Well() {
 			unwell = append(unwell, u)
 		}
 		if s.all || !s.dull(&u, len(units)) {
@@ -58,13 +58,13 @@ func rank(k unit.Kind) int {
 
 // dull says whether a unit is worth no line of its own.
 func (s *screen) dull(u *unit.Report, of int) bool {
-	if !u.State.Well() {
+	if !u.Well() {
 		return false
 	}
 	if u.Kind == unit.Milestone {
 		return true
 	}
-	return of > foldFrom && !u.Essential && u.Note == "" && u.Restarts == 0
+	return of > foldFrom && !u.Essential && u.Note == "" && u.Restarts == 0 && u.Kind != unit.Timer
 }
 
 // head is the machine in a line, and what is wrong with it in more.
@@ -135,7 +135,7 @@ func (s *screen) table(b *strings.Builder, units []unit.Report) {
 			case n == 0:
 				c = dim
 			case i == 1:
-				c = stateColour(units[n-1].State)
+				c = stateColour(&units[n-1])
 			}
 			line.WriteString(gap)
 			last := i == len(row)-1
@@ -152,7 +152,7 @@ func (s *screen) table(b *strings.Builder, units []unit.Report) {
 			}
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-		if n > 0 && !units[n-1].State.Well() {
+		if n > 0 && !units[n-1].Well() {
 			indent := gap + strings.Repeat(" ", widths[0]) + gap + "| "
 			for _, l := range units[n-1].LastLines {
 				if s.look.width > 0 {
@@ -164,21 +164,21 @@ func (s *screen) table(b *strings.Builder, units []unit.Report) {
 	}
 }
 
-func stateColour(st unit.State) colour {
-	switch st {
-	case unit.Ready:
-		return green
-	case unit.Waiting, unit.Starting, unit.Stopping:
-		return yellow
-	case unit.BackOff, unit.Failed, unit.Stuck:
+func stateColour(u *unit.Report) colour {
+	switch {
+	case u.Sick != "" || u.State == unit.BackOff || u.State == unit.Failed || u.State == unit.Stuck:
 		return red
+	case u.State == unit.Ready:
+		return green
+	case u.Well():
+		return dim
 	}
-	return dim
+	return yellow
 }
 
 // row are the cells of one unit.
 func (s *screen) row(u *unit.Report) []string {
-	row := []string{escape(u.Name), u.State.String(), "", "", size(u.Memory), "", s.note(u)}
+	row := []string{escape(u.Name), u.State.String(), "", "", size(u.Memory), "", note(u, s.machine.Uptime)}
 	if u.Since > 0 {
 		row[2] = span(s.machine.Uptime.Sub(u.Since))
 		switch u.State {
@@ -195,27 +195,41 @@ func (s *screen) row(u *unit.Report) []string {
 	return row
 }
 
-// note is what a person wants to know about a unit in this state.
-func (s *screen) note(u *unit.Report) string {
+// note is what a person wants to know about a unit in this state; now is 0
+// when it is not known.
+func note(u *unit.Report, now unit.Time) string {
 	var parts []string
 	add := func(text string) {
-		if text != "" && !slices.Contains(parts, text) {
-			parts = append(parts, escape(text))
+		if text = escape(text); text != "" && !slices.Contains(parts, text) {
+			parts = append(parts, text)
 		}
+	}
+	if u.Sick != "" {
+		add("sick: " + u.Sick)
 	}
 	switch u.State {
 	case unit.Ready:
 		add(u.Note)
+		if u.Sessions > 0 {
+			add(count(u.Sessions, "session"))
+		}
+		if u.Kind == unit.Task && u.LastTook > 0 {
+			add("took " + seconds(u.LastTook))
+		}
 		add(u.Why)
 	case unit.Waiting:
 		if len(u.Waits) > 0 {
 			add("for " + waits(u.Waits))
 		}
+		add(u.NextText)
 		add(u.Why)
 	default:
 		add(u.Why)
-		if u.State == unit.BackOff && u.Retry > 0 {
-			add("again in " + span(u.Retry.Sub(s.machine.Uptime)))
+		if u.State == unit.BackOff && u.Retry > 0 && now > 0 {
+			add("again in " + span(u.Retry.Sub(now)))
+		}
+		if u.Part != unit.Main {
+			add("in " + u.Part.String())
 		}
 		add(u.Note)
 	}
@@ -250,20 +264,28 @@ func (s *screen) foot(b *strings.Builder, folded map[unit.State]int, unwell []un
 	if len(parts) > 0 {
 		b.WriteString(gap + s.look.paint(dim, strings.Join(parts, ", ")+" (svc status -a)") + "\n")
 	}
-	var hints []string
-	for _, u := range unwell {
-		if (u.Kind == unit.Service || u.Kind == unit.Task) && u.State != unit.Waiting {
-			hints = append(hints, escape(u.Name))
+	var hints []*unit.Report
+	for i := range unwell {
+		if unwell[i].Kind != unit.Milestone { // what they wait for says more
+			hints = append(hints, &unwell[i])
 		}
 	}
 	switch n := len(hints); {
 	case n == 1:
-		fmt.Fprintf(b, "\n%s is not well: svc logs %s\n", hints[0], hints[0])
-	case n > 1:
-		more := ""
-		if n > 3 {
-			more = ", …"
+		u := hints[0]
+		fmt.Fprintf(b, "\n%s is not well: svc why %[1]s", escape(u.Name))
+		if u.Kind.HasProcess() && u.State != unit.Waiting {
+			fmt.Fprintf(b, ", svc logs %s", escape(u.Name))
 		}
-		fmt.Fprintf(b, "\n%d units are not well: svc logs %s%s\n", n, strings.Join(hints[:min(n, 3)], ", svc logs "), more)
+		b.WriteString("\n")
+	case n > 1:
+		var more []string
+		for _, u := range hints[:min(n, 3)] {
+			more = append(more, "svc why "+escape(u.Name))
+		}
+		if n > 3 {
+			more = append(more, "…")
+		}
+		fmt.Fprintf(b, "\n%d units are not well: %s\n", n, strings.Join(more, ", "))
 	}
 }

@@ -8,7 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,16 +36,28 @@ func (paper) Now(how unit.How) error { fmt.Println("reboot(2):", how); return ni
 
 func TestMain(m *testing.M) {
 	run := func() {
+		holdDescriptors()
 		a := &app{out: os.Stdout, err: os.Stderr, power: paper{}, socket: os.Getenv("TEST_SOCKET"),
 			manifest: os.Getenv("TEST_MANIFEST"), from: os.Getenv("TEST_FROM"), look: lookOf(os.Stdout, "", "xterm")}
+		a.launcher, _ = program("init")
+		if width, err := strconv.Atoi(os.Getenv("TEST_WIDTH")); err == nil { // a terminal, as far as anybody can tell
+			a.look = look{terminal: true, width: width}
+		}
 		os.Exit(a.main(os.Args))
 	}
-	testscript.Main(m, map[string]func(){"svc": run, "reboot": run, "poweroff": run, "halt": run, "shutdown": run})
+	testscript.Main(m, map[string]func(){"init": launcher, "svc": run, "reboot": run, "poweroff": run, "halt": run, "shutdown": run})
+}
+
+// launcher stands for /init: it says as what it was called, and what it was given.
+func launcher() {
+	spec, err := os.ReadFile("/proc/self/fd/3")
+	fmt.Println(os.Args[1:], string(spec), err)
+	os.Exit(3)
 }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: "testdata", UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_SOCKET", filepath.Join(e.WorkDir, "control.sock"))
 			e.Setenv("TEST_MANIFEST", filepath.Join(e.WorkDir, "manifest"))
@@ -59,6 +74,10 @@ func TestScripts(t *testing.T) {
 func serve(ts *testscript.TestScript, _ bool, args []string) {
 	var b backend
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &b))
+	if b.Asked != "" {
+		b.Asked = ts.MkAbs(b.Asked)
+	}
+	b.Launch.Cgroup = ts.MkAbs(b.Launch.Cgroup)
 	l, err := control.Listen(ts.Getenv("TEST_SOCKET"))
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -97,11 +116,39 @@ type backend struct {
 	After   map[string]unit.State // what a start makes of a unit; otherwise ready
 	Needed  map[string]string     // who needs it
 	Hang    bool                  // Command never settles
+	Changes []unit.Change         // of a reload
+	Mistake string                // of a reload
+	Nodes   []unit.Node
+	Spans   []unit.Span
+	Reasons []unit.Reason
+	Launch  control.Launch
+	Asked   string // a file that takes what was asked
+	Exit    unit.Status
+
+	mu sync.Mutex
+}
+
+// ask writes down what was asked.
+func (b *backend) ask(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Asked == "" {
+		return
+	}
+	f, err := os.OpenFile(b.Asked, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(f, format+"\n", args...)
+	f.Close()
 }
 
 func (b *backend) Status(_ context.Context, names []string) (*control.Machine, []unit.Report, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	machine := b.Machine
 	if len(names) == 0 {
-		return &b.Machine, b.Units, nil
+		return &machine, slices.Clone(b.Units), nil
 	}
 	var found []unit.Report
 	var err error
@@ -116,10 +163,11 @@ func (b *backend) Status(_ context.Context, names []string) (*control.Machine, [
 			err = &control.Error{Code: control.CodeUnknown, Text: fmt.Sprintf("no unit is called %q", n)}
 		}
 	}
-	return &b.Machine, found, err
+	return &machine, found, err
 }
 
 func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report, error) {
+	b.ask("%s %s %d", c.Op, strings.Join(c.Names, " "), c.Signal)
 	_, units, err := b.Status(ctx, c.Names)
 	if err != nil {
 		return nil, err
@@ -133,6 +181,9 @@ func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report
 		if by := b.Needed[u.Name]; by != "" && c.Op == control.Stop && !c.Force {
 			return nil, &control.Error{Code: control.CodeRefused, Text: fmt.Sprintf("%s needs %s; svc stop --force stops both", by, u.Name)}
 		}
+		if c.Op == control.Signal || c.Op == control.Reset {
+			continue
+		}
 		u.State = b.After[u.Name]
 		switch {
 		case c.Op == control.Stop:
@@ -144,12 +195,23 @@ func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report
 	return units, nil
 }
 
-func (b *backend) Logs(_ context.Context, name string, n int, follow bool, emit func([]control.Line) error) error {
-	lines := b.Lines
-	if n >= 0 {
-		lines = lines[max(0, len(lines)-n):]
+func (b *backend) Logs(_ context.Context, q control.LogQuery, emit func([]control.Line) error) error {
+	b.ask("logs %s all=%v kernel=%v n=%d since=%v follow=%v", strings.Join(q.Names, " "), q.All, q.Kernel, q.N, time.Duration(q.Since).Round(time.Minute), q.Follow)
+	var lines []control.Line
+	for _, l := range b.Lines {
+		if q.All || slices.Contains(q.Names, l.Unit) || l.Unit == "" && q.Kernel {
+			lines = append(lines, l)
+		}
 	}
-	if follow { // everything again, as a supervisor that came anew
+	for _, n := range q.Names {
+		if !slices.ContainsFunc(b.Lines, func(l control.Line) bool { return l.Unit == n }) {
+			return &control.Error{Code: control.CodeUnknown, Text: fmt.Sprintf("no unit is called %q", n)}
+		}
+	}
+	if q.N >= 0 {
+		lines = lines[max(0, len(lines)-q.N):]
+	}
+	if q.Follow { // everything again, as a supervisor that came anew
 		if err := emit(lines); err != nil {
 			return err
 		}
@@ -157,11 +219,47 @@ func (b *backend) Logs(_ context.Context, name string, n int, follow bool, emit 
 	return emit(lines)
 }
 
-func (b *backend) Reload(context.Context, string) ([]string, error) {
-	if b.Hang {
-		return nil, &control.Error{Code: control.CodeRefused, Text: "/etc/svc/a.toml:1: unknown key \"x\"\n/etc/svc/b.toml:2: unknown key \"y\""}
+func (b *backend) Reload(_ context.Context, dry bool, who string) ([]unit.Change, error) {
+	b.ask("reload dry=%v", dry)
+	if b.Mistake != "" {
+		return nil, &control.Error{Code: control.CodeRefused, Text: b.Mistake}
 	}
-	return []string{"sshd: changed; its pid stays until it is restarted"}, nil
+	if !dry {
+		b.mu.Lock()
+		b.Machine.Epoch++
+		b.mu.Unlock()
+	}
+	return b.Changes, nil
+}
+
+func (b *backend) Run(_ context.Context, name, text, who string) ([]unit.Report, error) {
+	b.ask("run %s\n%s", name, text)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, u := range b.Units {
+		if u.Name == name {
+			return nil, &control.Error{Code: control.CodeExists, Text: fmt.Sprintf("there is a unit %q", name)}
+		}
+	}
+	u := unit.Report{Name: name, Kind: unit.Task, State: unit.Starting, Exit: b.Exit}
+	b.Units = append(b.Units, u)
+	b.Lines = append(b.Lines, control.Line{Seq: 1, Unit: name, Text: "hello"})
+	return []unit.Report{u}, nil
+}
+
+func (b *backend) Exec(_ context.Context, name string, argv []string, who string) (*control.Launch, error) {
+	b.ask("exec %s %q", name, argv)
+	return &b.Launch, nil
+}
+
+func (b *backend) Graph(context.Context) ([]unit.Node, error) { return b.Nodes, nil }
+func (b *backend) Blame(context.Context) ([]unit.Span, error) { return b.Spans, nil }
+
+func (b *backend) Why(_ context.Context, name string) ([]unit.Reason, error) {
+	if _, _, err := b.Status(context.Background(), []string{name}); err != nil {
+		return nil, err
+	}
+	return b.Reasons, nil
 }
 
 func (b *backend) End(_ context.Context, how unit.How, who string) error {
@@ -192,7 +290,7 @@ func TestFollowAcrossDeath(t *testing.T) {
 	first := &dying{after: 3, read: make(chan struct{})}
 	end := begin(first)
 	done := make(chan error, 1)
-	go func() { done <- a.logs([]string{"-f", "sshd"}) }()
+	go func() { done <- a.call(find("logs"), []string{"-f", "sshd"}) }()
 	<-first.read
 	end()
 	end = begin(&dying{after: 5})
@@ -244,7 +342,7 @@ type dying struct {
 	read  chan struct{}
 }
 
-func (d *dying) Logs(ctx context.Context, name string, n int, follow bool, emit func([]control.Line) error) error {
+func (d *dying) Logs(ctx context.Context, _ control.LogQuery, emit func([]control.Line) error) error {
 	for i := range d.after {
 		if err := emit([]control.Line{{Seq: i + 1, Text: fmt.Sprint(i + 1)}}); err != nil {
 			return err

@@ -11,10 +11,7 @@ import (
 
 // version says what this is, what image it is on and what runs there. It works
 // without init.
-func (a *app) version(args []string) error {
-	if _, err := parse(args, nil, 0, 0); err != nil {
-		return err
-	}
+func (a *app) version(options) error {
 	fmt.Fprintln(a.out, "svc    "+version)
 	if text, err := os.ReadFile(a.manifest); err == nil {
 		var m struct {

@@ -13,8 +13,9 @@ import (
 
 // look is how the screen may look.
 type look struct {
-	colour bool
-	width  int // columns; 0: no limit
+	terminal bool // a person is there
+	colour   bool
+	width    int // columns; 0: no limit
 }
 
 // lookOf asks f whether it is a terminal: colour and cut lines are for those
@@ -24,7 +25,7 @@ func lookOf(f *os.File, noColor, term string) look {
 	if err != nil {
 		return look{}
 	}
-	return look{colour: noColor == "" && term != "dumb" && term != "", width: int(size.Col)}
+	return look{terminal: true, colour: noColor == "" && term != "dumb" && term != "", width: int(size.Col)}
 }
 
 type colour string
@@ -36,6 +37,7 @@ const (
 	green  colour = "32"
 	yellow colour = "33"
 	dim    colour = "2"
+	cyan   colour = "36"
 )
 
 func (l look) paint(c colour, s string) string {
@@ -130,6 +132,25 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1fM", float64(n)/(1<<20))
 	}
 	return fmt.Sprintf("%.1fG", float64(n)/(1<<30))
+}
+
+// wrap breaks text at blanks into lines of at most width columns, 0: one line;
+// each begins with indent. A word that is too long has a line of its own.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && width > 0 && columns(line)+1+columns(word) > width {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	b.WriteString(line + "\n")
+	return b.String()
 }
 
 func count(n int, noun string) string {

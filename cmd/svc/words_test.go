@@ -80,35 +80,45 @@ func TestFold(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "\n"); n != 1+1+1+3+1 {
+	if n := strings.Count(text, "\n"); n != 1+1+1+3+1+2 {
 		t.Errorf("%d lines:\n%s", n, text)
 	}
 	s.all = true
-	if n := strings.Count(s.String(), "\n"); n != 1+1+1+30 {
+	if n := strings.Count(s.String(), "\n"); n != 1+1+1+30+2 {
 		t.Errorf("%d lines:\n%s", n, s.String())
 	}
 }
 
 func TestParse(t *testing.T) {
-	known := map[string]bool{"a": false, "n": true, "timeout": true}
+	c := &command{least: 1, most: 2, wants: "a unit", flags: []option{{"all", "a", "", ""}, {"lines", "n", "N", ""}, {"timeout", "", "TIME", ""}}}
+	rest := &command{most: -1, verbatim: 1, flags: c.flags}
+	second := &command{most: -1, verbatim: 2, flags: c.flags}
 	for _, tt := range []struct {
+		c     *command
 		args  string
 		names string
 		flags map[string]string
 		err   string
 	}{
-		{"x -a y", "x y", map[string]string{"a": ""}, ""},
-		{"-n 5 x", "x", map[string]string{"n": "5"}, ""},
-		{"-n5 x", "x", map[string]string{"n": "5"}, ""},
-		{"-n=5 --timeout=3s x", "x", map[string]string{"n": "5", "timeout": "3s"}, ""},
-		{"x -- -a", "x -a", map[string]string{}, ""},
-		{"-a=1", "", nil, "option -a=1 takes no value"},
-		{"x -n", "", nil, "option -n wants a value"},
-		{"x --timeuot 3s", "", nil, `unknown option "--timeuot"; did you mean "timeout"?`},
-		{"", "", nil, "name a unit"},
-		{"a b c", "", nil, `too many arguments: "c"`},
+		{c, "x -a y", "x y", map[string]string{"all": ""}, ""},
+		{c, "-n 5 x", "x", map[string]string{"lines": "5"}, ""},
+		{c, "-n5 x", "x", map[string]string{"lines": "5"}, ""},
+		{c, "-n=5 --timeout=3s x", "x", map[string]string{"lines": "5", "timeout": "3s"}, ""},
+		{c, "x --lines 5 -n 6", "x", map[string]string{"lines": "6"}, ""},
+		{c, "x -- -a", "x -a", nil, ""},
+		{rest, "-a ls -n -x", "ls -n -x", map[string]string{"all": ""}, ""},
+		{rest, "-a -- ls -- -x", "ls -- -x", map[string]string{"all": ""}, ""},
+		{second, "x -a ls -n", "x ls -n", map[string]string{"all": ""}, ""},
+		{second, "x -- ls -- -n", "x ls -- -n", nil, ""},
+		{second, "x ls -- -n", "x ls -- -n", nil, ""},
+		{c, "-a=1", "", nil, "option -a=1 takes no value"},
+		{c, "x -n", "", nil, "option -n wants a value"},
+		{c, "x --timeuot 3s", "", nil, `unknown option "--timeuot"; did you mean "timeout"?`},
+		{c, "", "", nil, "name a unit"},
+		{c, "a b c", "", nil, `too many arguments: "c"`},
+		{c, "a --help", "", nil, "help is wanted"},
 	} {
-		o, err := parse(strings.Fields(tt.args), known, 1, 2)
+		o, err := parse(strings.Fields(tt.args), tt.c)
 		if tt.err != "" {
 			if err == nil || err.Error() != tt.err {
 				t.Errorf("%q: %v", tt.args, err)
@@ -119,9 +129,42 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v %+v", tt.args, err, o)
 		}
 		for k, v := range tt.flags {
-			if o.flags[k] != v {
-				t.Errorf("%q: %s = %q", tt.args, k, o.flags[k])
+			if o.value(k) != v {
+				t.Errorf("%q: %s = %q", tt.args, k, o.value(k))
 			}
+		}
+	}
+}
+
+func TestMoment(t *testing.T) {
+	now := time.Date(2026, 11, 21, 13, 5, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"10m": "2026-11-21 12:55:00", "1h30m ago": "2026-11-21 11:35:00", "13:05": "2026-11-21 13:05:00", "13:06": "2026-11-20 13:06:00",
+		"00:00:01": "2026-11-21 00:00:01", "2026-11-20": "2026-11-20 00:00:00", "2026-11-20 10:00": "2026-11-20 10:00:00",
+		"2026-11-20 10:00:05.250": "2026-11-20 10:00:05", "2026-11-20T10:00:00+02:00": "2026-11-20 08:00:00",
+		"": "", "-5m": "", "0s": "", "25:00": "", "tomorrow": "", "10": "",
+	} {
+		at, ok := moment(text, now)
+		got := ""
+		if ok {
+			got = at.UTC().Format(time.DateTime)
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"a bb ccc", 0, "  a bb ccc\n"}, {"a bb ccc", 6, "  a bb\n  ccc\n"}, {"", 6, "  \n"}, {"aaaaaaaaa b", 5, "  aaaaaaaaa\n  b\n"},
+	} {
+		if got := wrap(tt.text, "  ", tt.width); got != tt.want {
+			t.Errorf("%q in %d: %q", tt.text, tt.width, got)
 		}
 	}
 }

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"fmt"
+
+	"hoopy/control"
+)
+
+// execute becomes a command that runs as a unit does. On success it does not
+// return.
+func (a *app) execute(o options) error {
+	name, argv := o.names[0], o.names[1:]
+	got, err := a.ask(control.Request{Op: control.Exec, Names: []string{name}, Command: argv}, control.StatusTimeout+slack)
+	if err != nil {
+		return err
+	}
+	if got.Exec == nil {
+		return fmt.Errorf("init did not say how %s runs", name)
+	}
+	return become(a.launcher, name, got.Exec)
+}

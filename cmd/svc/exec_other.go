@@ -1,0 +1,14 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+
+	"hoopy/control"
+)
+
+func holdDescriptors() {}
+
+// A host that builds images has no units.
+func become(string, string, *control.Launch) error { return errors.ErrUnsupported }
