@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,94 +52,82 @@ func ReadSpec(fd int) (*Spec, error) {
 	return s, s.Decode(b)
 }
 
-// Inlined into Append, this and appendText are 11 kB of /init.
+// codec writes values after b, or, with decode, takes them from its beginning;
+// bad: they were not there.
+type codec struct {
+	b           []byte
+	decode, bad bool
+}
+
+// number is not inlined into each of its callers: /init is to be small.
 //
 //go:noinline
-func appendNumber(b []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(b, v) }
-
-func appendWord(b []byte, v int32) []byte { return appendNumber(b, uint64(uint32(v))) }
-
-func appendBool(b []byte, v bool) []byte {
-	if v {
-		return appendNumber(b, 1)
+func (c *codec) number(v *uint64) {
+	switch {
+	case !c.decode:
+		c.b = binary.LittleEndian.AppendUint64(c.b, *v)
+	case len(c.b) < 8:
+		c.bad, c.b, *v = true, nil, 0
+	default:
+		*v, c.b = binary.LittleEndian.Uint64(c.b), c.b[8:]
 	}
-	return appendNumber(b, 0)
 }
 
-//go:noinline
-func appendText(b []byte, s string) []byte { return append(appendNumber(b, uint64(len(s))), s...) }
-
-func appendList(b []byte, l []string) []byte {
-	b = appendNumber(b, uint64(len(l)))
-	for _, s := range l {
-		b = appendText(b, s)
-	}
-	return b
+func (c *codec) word(v *int32) {
+	n := uint64(uint32(*v))
+	c.number(&n)
+	c.bad = c.bad || n>>32 != 0
+	*v = int32(n)
 }
 
-type decoder struct {
-	b   []byte
-	bad bool
+func (c *codec) bool(v *bool) {
+	var n uint64
+	if *v {
+		n = 1
+	}
+	c.number(&n)
+	c.bad = c.bad || n > 1
+	*v = n == 1
 }
 
-func (d *decoder) number() uint64 {
-	if len(d.b) < 8 {
-		d.bad, d.b = true, nil
-		return 0
+func (c *codec) text(s *string) {
+	n := c.length(len(*s), 1)
+	if !c.decode {
+		c.b = append(c.b, *s...)
+		return
 	}
-	v := binary.LittleEndian.Uint64(d.b)
-	d.b = d.b[8:]
-	return v
+	*s, c.b = string(c.b[:n]), c.b[n:]
+	c.bad = c.bad || strings.IndexByte(*s, 0) >= 0
 }
 
-func (d *decoder) word() uint32 {
-	v := d.number()
-	d.bad = d.bad || v>>32 != 0
-	return uint32(v)
+func (c *codec) list(l *[]string) {
+	n := c.length(len(*l), 8)
+	if c.decode && n > 0 {
+		*l = make([]string, n)
+	}
+	for i := range *l {
+		c.text(&(*l)[i])
+	}
 }
 
-func (d *decoder) text() string {
-	n := d.number()
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
-		return ""
+func (c *codec) limits(l *[]Limit) {
+	n := c.length(len(*l), 24)
+	if c.decode && n > 0 {
+		*l = make([]Limit, n)
 	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	for i := range len(s) {
-		d.bad = d.bad || s[i] == 0
+	for i := range *l {
+		c.text(&(*l)[i].Resource)
+		c.number(&(*l)[i].Soft)
+		c.number(&(*l)[i].Hard)
 	}
-	return s
 }
 
-func (d *decoder) list() []string {
-	n := d.number()
-	if n > uint64(len(d.b))/8 {
-		d.bad, d.b = true, nil
-		return nil
+// length is that of what follows, in parts of at least so many bytes.
+func (c *codec) length(n, part int) int {
+	v := uint64(n)
+	c.number(&v)
+	if c.decode && v > uint64(len(c.b)/part) {
+		c.bad, c.b, v = true, nil, 0
 	}
-	var l []string
-	for range n {
-		l = append(l, d.text())
-	}
-	return l
-}
-
-func (d *decoder) bool() bool {
-	v := d.number()
-	d.bad = d.bad || v > 1
-	return v == 1
-}
-
-func (d *decoder) limits() []Limit {
-	n := d.number()
-	if n > uint64(len(d.b))/24 {
-		d.bad, d.b = true, nil
-		return nil
-	}
-	var l []Limit
-	for range n {
-		l = append(l, Limit{d.text(), d.number(), d.number()})
-	}
-	return l
+	return int(v)
 }

@@ -40,27 +40,17 @@ func readEnvFile(path string) (string, error) {
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	switch err := unix.Fstat(fd, &st); {
+	case err != nil:
 		return "", err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return "", errors.New("no regular file")
-	}
-	if st.Size > envFileMax {
-		return "", fmt.Errorf("%d bytes, more than %d", st.Size, envFileMax)
+	case st.Size > envFileMax:
+		return "", errors.New("larger than a megabyte")
 	}
 	b := make([]byte, st.Size)
-	for n := 0; n < len(b); {
-		m, err := unix.Read(fd, b[n:])
-		if err != nil && err != unix.EINTR {
-			return "", err
-		}
-		if m == 0 && err == nil {
-			b = b[:n] // it has shrunk
-		}
-		n += max(m, 0)
-	}
-	return string(b), nil
+	n, err := unix.Pread(fd, b, 0)
+	return string(b[:max(n, 0)]), err
 }
 
 // parseEnv appends the variables of a file to vars, as NAME=value. A line is

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -72,7 +71,7 @@ func run(s *Spec, d *descriptors) *Failure {
 	}
 	a, err := LookupAccount("/etc", s.User, s.Group, s.Groups...)
 	if err != nil {
-		return fail("user", cmp.Or(s.User, "root"), err)
+		return fail("user", s.User, err)
 	}
 	files, f := envFiles(s.EnvFiles)
 	if f != nil {

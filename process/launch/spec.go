@@ -93,42 +93,10 @@ var ErrSpec = errors.New("launch spec: malformed or of another version")
 // Append encodes s after b: the version, then every field in order; numbers as
 // 8 bytes little endian, strings and lists with their length before them.
 func (s *Spec) Append(b []byte) []byte {
-	b = append(b, specVersion)
-	b = appendList(b, s.Command)
-	b = appendText(b, s.Directory)
-	b = appendText(b, s.User)
-	b = appendText(b, s.Group)
-	b = appendList(b, s.Groups)
-	b = appendWord(b, int32(s.Umask))
-	b = appendText(b, s.Cgroup)
-	b = appendList(b, s.Env)
-	b = appendList(b, s.EnvFiles)
-	b = appendText(b, s.Notify)
-	b = appendNumber(b, uint64(s.Watchdog))
-	b = appendText(b, s.TTY)
-	b = appendText(b, s.Stdin)
-	b = appendText(b, s.Stdout)
-	b = appendText(b, s.Stderr)
-	b = appendBool(b, s.Interactive)
-	b = appendWord(b, int32(s.NotifyFD))
-	b = appendList(b, s.Listen)
-	b = appendNumber(b, uint64(len(s.Limits)))
-	for _, l := range s.Limits {
-		b = appendNumber(appendNumber(appendText(b, l.Resource), l.Soft), l.Hard)
-	}
-	b = appendWord(b, s.OOM)
-	b = appendWord(b, s.Nice)
-	b = appendText(b, s.IOClass)
-	b = appendWord(b, s.IOLevel)
-	b = appendText(b, s.Policy)
-	b = appendWord(b, s.Priority)
-	b = appendBool(b, s.Bounded)
-	b = appendList(b, s.Bounding)
-	b = appendList(b, s.Ambient)
-	b = appendBool(b, s.NoNewPrivs)
-	b = appendBool(b, s.PrivateTmp)
-	b = appendBool(b, s.ReadOnly)
-	return appendList(b, s.Writable)
+	c := codec{b: append(b, specVersion)}
+	same := *s
+	same.code(&c)
+	return c.b
 }
 
 // Decode reads what Append wrote, and nothing else: what is left over is an
@@ -137,43 +105,32 @@ func (s *Spec) Decode(b []byte) error {
 	if len(b) == 0 || len(b) > SpecMax || b[0] != specVersion {
 		return ErrSpec
 	}
-	d := decoder{b: b[1:]}
-	*s = Spec{
-		Command:     d.list(),
-		Directory:   d.text(),
-		User:        d.text(),
-		Group:       d.text(),
-		Groups:      d.list(),
-		Umask:       d.word(),
-		Cgroup:      d.text(),
-		Env:         d.list(),
-		EnvFiles:    d.list(),
-		Notify:      d.text(),
-		Watchdog:    time.Duration(d.number()),
-		TTY:         d.text(),
-		Stdin:       d.text(),
-		Stdout:      d.text(),
-		Stderr:      d.text(),
-		Interactive: d.bool(),
-		NotifyFD:    int(int32(d.word())),
-		Listen:      d.list(),
-		Limits:      d.limits(),
-		OOM:         int32(d.word()),
-		Nice:        int32(d.word()),
-		IOClass:     d.text(),
-		IOLevel:     int32(d.word()),
-		Policy:      d.text(),
-		Priority:    int32(d.word()),
-		Bounded:     d.bool(),
-		Bounding:    d.list(),
-		Ambient:     d.list(),
-		NoNewPrivs:  d.bool(),
-		PrivateTmp:  d.bool(),
-		ReadOnly:    d.bool(),
-		Writable:    d.list(),
-	}
-	if d.bad || len(d.b) != 0 || len(s.Command) == 0 {
+	c := codec{b: b[1:], decode: true}
+	*s = Spec{}
+	s.code(&c)
+	if c.bad || len(c.b) != 0 || len(s.Command) == 0 {
 		return ErrSpec
 	}
 	return nil
+}
+
+// code is the order of the fields, for both directions.
+func (s *Spec) code(c *codec) {
+	umask, notify, watchdog := int32(s.Umask), int32(s.NotifyFD), uint64(s.Watchdog)
+	for _, l := range [...]*[]string{&s.Command, &s.Groups, &s.Env, &s.EnvFiles, &s.Listen, &s.Bounding, &s.Ambient, &s.Writable} {
+		c.list(l)
+	}
+	for _, t := range [...]*string{&s.Directory, &s.User, &s.Group, &s.Cgroup, &s.Notify,
+		&s.TTY, &s.Stdin, &s.Stdout, &s.Stderr, &s.IOClass, &s.Policy} {
+		c.text(t)
+	}
+	for _, v := range [...]*int32{&umask, &notify, &s.OOM, &s.Nice, &s.IOLevel, &s.Priority} {
+		c.word(v)
+	}
+	for _, v := range [...]*bool{&s.Interactive, &s.Bounded, &s.NoNewPrivs, &s.PrivateTmp, &s.ReadOnly} {
+		c.bool(v)
+	}
+	c.number(&watchdog)
+	c.limits(&s.Limits)
+	s.Umask, s.NotifyFD, s.Watchdog = uint32(umask), int(notify), time.Duration(watchdog)
 }
