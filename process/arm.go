@@ -127,6 +127,7 @@ func (a *Arm) Do(act unit.Action) {
 			a.start(act.Unit, act.Run, act.Part)
 		case unit.Adopt:
 			a.adopt(act.Unit, act.Run, act.Part, act.To == unit.Ready)
+			a.knowMain(act.Run, act.Pid)
 		case unit.Stop:
 			a.stop(act.Unit, act.Run, act.Signal)
 		case unit.Kill:

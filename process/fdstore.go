@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hoopy/keeper"
 	"hoopy/process/launch"
 	"hoopy/unit"
 )
@@ -133,7 +134,7 @@ func (a *Arm) takeStored(key, rest string, fd int) {
 
 // listen is what the next run of u gets: descriptors and their names.
 func (a *Arm) listen(u *unit.Unit) (fds []int, names []string) {
-	left := u.FDStore
+	left := min(u.FDStore, keeper.FDMax-keeper.SpawnExtra-1)
 	a.dropStored(u.Name, func(*stored) bool { left--; return left < 0 })
 	for _, s := range a.stored[u.Name] {
 		fds, names = append(fds, s.fd), append(names, s.name)

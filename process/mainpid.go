@@ -57,9 +57,9 @@ func (k *Keeper) Sent() bool {
 // setMain makes pid the main process of r. False: it is not to be believed, or
 // the run is over.
 func (a *Arm) setMain(r *run, pid int) bool {
-	if pid == r.pid && !r.exited {
+	if pid == r.pid {
 		r.mainKnown = true
-		return true
+		return !r.exited
 	}
 	if !r.row || r.pid == 0 || r.exitSeq != 0 || r.saidEnd {
 		return false
@@ -81,6 +81,13 @@ func (a *Arm) setMain(r *run, pid int) bool {
 	a.noteMain(r)
 	a.watchMain(r)
 	return true
+}
+
+// knowMain takes over what an earlier epoch was told, for a run that was adopted.
+func (a *Arm) knowMain(id unit.Run, pid int) {
+	if r := a.runs[id]; r != nil && pid != 0 {
+		a.setMain(r, pid)
+	}
 }
 
 // openMain opens a process of the cgroup that ends in group. It is asked about

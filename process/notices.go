@@ -21,7 +21,14 @@ type speech struct {
 	rejected   bool      // a datagram of a stranger was said
 	full       bool      // a descriptor that was not stored was said
 	late       int       // datagrams that were applied after the exit
+	noted      string    // its last word on how it is
+	paceFrom   time.Time // paced datagrams were committed since
+	paced      int
 }
+
+// paceMost datagrams a second are applied, each of which costs a snapshot: a
+// unit that says more waits for the next second, and nobody else does.
+const paceMost = 256
 
 // lateMost datagrams can have lain in the socket when its run ended
 // (net.unix.max_dgram_qlen); what comes after them does not hold up its end.
@@ -117,6 +124,9 @@ func (a *Arm) heard(r *run) bool {
 	if r.notify < 0 {
 		return true
 	}
+	if !r.notifyAt.IsZero() {
+		a.listenTo(r)
+	}
 	for range lateMost / noticesAtOnce {
 		if a.notices(r) {
 			break
@@ -196,7 +206,8 @@ func (a *Arm) apply(r *run, n *notice, fds []int) (events []unit.Event) {
 		say(unit.Event{Op: unit.IsReady})
 		a.beReady(r)
 	}
-	if text, ok := n.note(); ok {
+	if text, ok := n.note(); ok && (text != r.noted || len(events) > 0) {
+		r.noted = text
 		say(unit.Event{Op: unit.Noted, Text: text})
 	}
 	if n.hasPeriod {
@@ -229,6 +240,14 @@ func (a *Arm) noticeCommitted(r *run, seq uint64) {
 	r.notifySeq = 0
 	_, _, fds, _ := receiveNotice(r.notify, 0)
 	closeAll(fds)
+	now := time.Now()
+	if now.Sub(r.paceFrom) >= time.Second {
+		r.paceFrom, r.paced = now, 0
+	}
+	if r.paced++; r.paced > paceMost && !r.exited {
+		r.notifyAt = r.paceFrom.Add(time.Second)
+		return
+	}
 	a.listenTo(r)
 	if r.exited {
 		a.settle(r)

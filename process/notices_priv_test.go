@@ -131,6 +131,25 @@ func TestNoticesInABurst(t *testing.T) {
 	t.Logf("max_dgram_qlen is %s", strings.TrimSpace(string(qlen)))
 }
 
+// A unit that never stops talking does not take the supervisor's time; what it
+// says over and over costs nothing at all.
+func TestNoticesWithoutEnd(t *testing.T) {
+	b := newBench(t)
+	u := player(unit.ByNotify, "send:READY=1", "burst:600", "say:through", "barrier", "send:STATUS=same", "send:STATUS=same", "send:STATUS=", "barrier", "exit:0")
+	began := time.Now()
+	id := b.start(u)
+	b.hears("spawned", "ready")
+	for n := 1; n <= 600; n++ {
+		b.hears(fmt.Sprintf("noted: %d", n))
+	}
+	if d := time.Since(began); d < time.Second {
+		t.Errorf("all of it in %v", d)
+	}
+	b.hears("noted: same", "noted: ", "exit 0", "empty")
+	b.do(unit.Release, u, id)
+	b.over()
+}
+
 // Nobody but the pipe's reader knows of an end of file, or of a newline that is
 // not there.
 func TestReadyLine(t *testing.T) {

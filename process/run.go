@@ -158,14 +158,15 @@ func (a *Arm) settle(r *run) {
 	if l := a.unitLog(r.name); l != nil && a.alone(r) {
 		l.ring.End()
 	}
+	end := unit.Event{Op: unit.Empty}
+	if r.failure != nil {
+		end = unit.Event{Op: unit.StartFailed, Text: r.failure.Text}
+	}
 	if r.row && r.exitSeq == 0 {
-		r.exitSeq = a.nextSeq()
+		r.exitSeq = a.nextSeq() // no Exited has asked for the commit
+		end.Seq = r.exitSeq
 	}
-	if r.failure == nil {
-		a.emit(r, unit.Event{Op: unit.Empty, Seq: r.exitSeq})
-		return
-	}
-	a.emit(r, unit.Event{Op: unit.StartFailed, Text: r.failure.Text, Seq: r.exitSeq})
+	a.emit(r, end)
 }
 
 func (a *Arm) ready(r *run) {
