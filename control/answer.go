@@ -138,6 +138,9 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 		return
 	}
 	out.Error = toError(err)
+	if out.Error != nil && out.Error.Code == CodeTimeout && !settles[r.Op] {
+		out.Error = &Error{CodeBusy, "the supervisor is busy; it did not answer in time"}
+	}
 	s.reply(c.net, out)
 }
 
@@ -145,6 +148,9 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 var rootOnly = map[Op]bool{Status: false, Ping: false, Graph: false, Blame: false, Why: false, Wait: false,
 	Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true,
 	ReloadUnits: true, Reset: true, Signal: true, Run: true, Exec: true}
+
+// settles are the requests that wait for units.
+var settles = map[Op]bool{Start: true, Stop: true, Restart: true, ReloadUnits: true, Reset: true, Signal: true, Wait: true}
 
 // check says what is wrong with a request, before anybody acts on it.
 func check(p Peer, r *Request) *Error {

@@ -160,7 +160,7 @@ const (
 	CodeExists   Code = "exists"   // there is a unit of that name already
 	CodeRefused  Code = "refused"  // the supervisor will not: others need it, the machine is ending
 	CodeTimeout  Code = "timeout"  // not settled within Wait
-	CodeBusy     Code = "busy"     // too many connections
+	CodeBusy     Code = "busy"     // too many connections, or too much to do: ask again
 	CodeInternal Code = "internal" // a fault of the supervisor
 )
 

@@ -68,18 +68,15 @@ func page() string {
 	var b strings.Builder
 	b.WriteString(pageHead)
 	for _, c := range table() {
-		b.WriteString("\n## " + c.name + "\n\n    " + c.usage() + "\n\n" + wrap(sentence(c.about)+" "+c.text, "", 88))
+		b.WriteString("\n## " + c.name + "\n\n`" + c.usage() + "`\n\n" + wrap(sentence(c.about)+" "+c.text, "", 88))
 		for i, f := range c.flags {
 			if i == 0 {
 				b.WriteString("\n")
 			}
 			b.WriteString("- `" + f.both() + "`: " + f.about + "\n")
 		}
-		for i, e := range c.examples {
-			if i == 0 {
-				b.WriteString("\n")
-			}
-			b.WriteString("      " + e + "\n")
+		if len(c.examples) > 0 {
+			b.WriteString("\n```sh\n" + strings.Join(c.examples, "\n") + "\n```\n")
 		}
 	}
 	return b.String()
