@@ -158,7 +158,9 @@ func TestInitIsLean(t *testing.T) {
 // TestInitIsSmall builds /init as the image does, build/image/compile.go.
 func TestInitIsSmall(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "init")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -funcalign=16", "-o", out, "./cmd/init")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -funcalign=16",
+		"-gcflags=hoopy/...=-l", "-gcflags=hoopy/keeper/...=", "-gcflags=hoopy/kmsg=", "-gcflags=hoopy/process/ring=",
+		"-o", out, "./cmd/init")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1")
 	run(t, cmd)
 	info, err := os.Stat(out)
