@@ -166,3 +166,25 @@ func TestMountsComeIn(t *testing.T) {
 		}
 	})
 }
+
+// TestMovedRoot: / of a machine is a bind mount of itself, moved over itself,
+// see keeper/root.go.
+func TestMovedRoot(t *testing.T) {
+	aside(t, func() {
+		dir, err := os.MkdirTemp("/run", "hoopy")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { os.Remove(dir) })
+		for _, err := range []error{unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("/", dir, "", unix.MS_BIND|unix.MS_REC, ""),
+			unix.Chdir(dir), unix.Mount(".", "/", "", unix.MS_MOVE, ""), unix.Chroot("."), unix.Chdir("/")} {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		out := inside(t, Spec{ReadOnly: true, PrivateTmp: true, Writable: []string{"/root"}}, "set -- / /etc /root /tmp /dev /run; "+tryAll)
+		wants(t, out, "/ ro", "/etc ro", "/root rw", "/tmp rw", "/dev rw", "/run rw")
+	})
+}
