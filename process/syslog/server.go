@@ -158,7 +158,11 @@ func bind(path string) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
+	if unix.Connect(fd, &unix.SockaddrUnix{Name: path}) == nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("%q: %w", path, unix.EADDRINUSE) // another syslogd's; it would hear no more
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1) // after connect(2), which binds such a one
 	if err == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			unix.Close(fd)

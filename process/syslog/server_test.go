@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -160,6 +161,9 @@ func TestServer(t *testing.T) {
 	rd.SetReadDeadline(time.Now().Add(bound))
 	if n, err := rd.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
 		t.Errorf("the descriptor is open: %d, %v", n, err)
+	}
+	if other, err := New(Config{Path: h.path, Ring: h.Server.cfg.Ring}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("somebody else's socket was taken: %v, %v", other, err)
 	}
 	// A sender that is of a unit.
 	asked := 0
