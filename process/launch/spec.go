@@ -33,7 +33,7 @@ type Spec struct {
 	Watchdog time.Duration
 
 	// Where 0, 1 and 2 lead. Files are absolute paths in the machine's own mount
-	// namespace, opened by root; see openFile for what is refused.
+	// namespace, opened by root; see openStream for what is refused.
 	TTY         string // under /dev: stdin, stdout, stderr and controlling terminal; the next three over it
 	Stdin       string // a file; "null"; empty: as the keeper gave it
 	Stdout      string // a file that is appended to, made for the user with mode 0640; "null"; empty: as given

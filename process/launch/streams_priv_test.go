@@ -48,8 +48,14 @@ func TestStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	if got := inside(t, Spec{Stdin: fifo, Stderr: fifo}, "grep flags: /proc/self/fdinfo/0 /proc/self/fdinfo/2"); strings.Contains(got, "0004") {
-		t.Errorf("does not wait: %s", got)
+	got := strings.Fields(inside(t, Spec{Stdin: fifo, Stderr: fifo}, "sed -n 's/flags://p' /proc/$$/fdinfo/0 /proc/$$/fdinfo/2"))
+	if len(got) != 2 {
+		t.Fatalf("%q", got)
+	}
+	for _, text := range got {
+		if flags, err := strconv.ParseUint(text, 8, 32); err != nil || flags&(unix.O_NONBLOCK|unix.O_CLOEXEC) != 0 {
+			t.Errorf("flags %s, %v", text, err)
+		}
 	}
 }
 
