@@ -84,6 +84,23 @@ func TestHalfRequest(t *testing.T) {
 	}
 }
 
+// A request that trickles in gains no time by that.
+func TestTrickle(t *testing.T) {
+	path := listening(t, &fake{}, limits{ConnMax, 50 * time.Millisecond, bound, bound})
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte{0, 0xf0, 0, 0}) // 61,440 bytes follow
+	for end := time.Now().Add(bound); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		_, err = conn.Write([]byte{' '})
+	}
+	if err == nil {
+		t.Error("it stays open")
+	}
+}
+
 // Who is not root has little room for a request.
 func TestStrangersRequest(t *testing.T) {
 	large, _ := appendFrame(nil, &Request{Version: Version, Op: Status, Names: []string{strings.Repeat("x", StrangerMax)}})
