@@ -79,6 +79,9 @@ func supervise(args []string) {
 	must("epoch", err)
 	conn, err := NewKeeper(keeper.SupervisorFD, uint32(n))
 	must("keeper", err)
+	if _, err := os.Stat("/test/daemons"); err == nil {
+		superviseDaemons(n, conn)
+	}
 	if n <= killedEpochs {
 		go func() {
 			time.Sleep(time.Duration(rand.IntN(15000)) * time.Microsecond)
@@ -131,7 +134,11 @@ func supervise(args []string) {
 	}
 }
 
-func TestRealKeeper(t *testing.T) {
+// realKeeper runs the keeper with its supervisors until it ends the machine, and
+// returns what they wrote to /test/result. The file what, if any, tells them
+// what to do.
+func realKeeper(t *testing.T, what string) (result, console string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: namespaces and mounts")
 	}
@@ -153,7 +160,10 @@ func TestRealKeeper(t *testing.T) {
 	if err := os.Mkdir(test, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []string{"console", "kmsg"} {
+	for _, f := range []string{"console", "kmsg", what} {
+		if f == "" {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(test, f), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -172,11 +182,16 @@ func TestRealKeeper(t *testing.T) {
 		cmd.Process.Kill()
 		<-ended
 	}
-	result, _ := os.ReadFile(filepath.Join(test, "result"))
-	console, _ := os.ReadFile(filepath.Join(test, "console"))
-	t.Logf("%d lines on the console", strings.Count(string(console), "\n"))
+	said, _ := os.ReadFile(filepath.Join(test, "result"))
+	shown, _ := os.ReadFile(filepath.Join(test, "console"))
+	return string(said), string(shown)
+}
+
+func TestRealKeeper(t *testing.T) {
+	result, console := realKeeper(t, "")
+	t.Logf("%d lines on the console", strings.Count(console, "\n"))
 	want := fmt.Sprintf("exit 7\nempty\nrun %x\n0 lost of %d", unit.Run(1)<<32|1, countedLines)
-	got := strings.TrimPrefix(string(result), "spawned\nready\n")
+	got := strings.TrimPrefix(result, "spawned\nready\n")
 	// The first epoch may have died before it asked for anything.
 	if i := strings.Index(got, "run "); i >= 0 {
 		want = want[:strings.Index(want, "run ")] + got[i:i+strings.IndexByte(got[i:], '\n')] + want[strings.LastIndex(want, "\n"):]
