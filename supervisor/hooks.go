@@ -14,6 +14,8 @@ type hook struct {
 	limit  unit.Time // may last until then; once killed, until then to be gone
 }
 
+const survives = " survives SIGKILL: it waits for a disk or the kernel"
+
 // runHook starts a hook.
 func (s *State) runHook(i int, p unit.Part) {
 	n := &s.nodes[i]
@@ -86,8 +88,12 @@ func (s *State) hookTimedOut(i int) {
 	case !h.killed:
 		s.killHook(i, "not done within "+short(h.limit.Sub(h.at)))
 	default:
-		s.note(i, h.part.String()+" survives SIGKILL: it waits for a disk or the kernel")
 		h.stuck = true
+		if h.fault == "" {
+			h.fault = "what it left behind" + survives
+		} else {
+			s.note(i, h.part.String()+survives)
+		}
 		s.hookDone(i, h.part, h.fault)
 	}
 }
@@ -118,6 +124,8 @@ func (s *State) hookDone(i int, p unit.Part, fault string) {
 		case fault != "":
 			n.fault = fault
 			s.beginStop(i, fault)
+		case n.stopping || n.held || !n.up || s.ending != 0:
+			s.beginStop(i, "asked to stop while it started")
 		case p == unit.StartPre:
 			s.spawn(i)
 		default:

@@ -33,6 +33,7 @@ func (s *State) Retire(changes []unit.Change, now unit.Time) []unit.Action {
 		if n.held {
 			s.retiring = true
 			s.touchBoth(i)
+			s.touchWaiting(i)
 		}
 	}
 	s.settle()

@@ -206,7 +206,7 @@ func (s *State) descend(i int) {
 		s.runHook(i, unit.StopPost)
 	case n.hook.part != 0:
 		if n.state != unit.Stuck {
-			s.become(i, unit.Stuck, n.hook.part.String()+" survives SIGKILL: it waits for a disk or the kernel")
+			s.become(i, unit.Stuck, n.hook.part.String()+survives)
 		}
 	default:
 		s.conclude(i)

@@ -1,7 +1,7 @@
 package supervisor
 
 import (
-	"sort"
+	"container/heap"
 	"strings"
 	"testing"
 	"time"
@@ -12,19 +12,40 @@ import (
 // sim plays keeper and arms: it carries out what a State asks for, keeps the
 // clock, and holds the invariants that no schedule may break.
 type sim struct {
-	t       *testing.T
+	t       testing.TB
 	s       *State
 	units   []*unit.Unit
 	now     unit.Time
-	due     []dueEvent
+	due     dueHeap
 	seq     uint64
 	live    map[string]unit.Run // units whose main process lives
 	left    map[string]unit.Run // units with processes in the run's cgroup
+	hooks   map[string]unit.Run // units whose hook's process lives
+	traces  map[string]unit.Run // units with processes in their hook's cgroup
+	forked  map[unit.Run]int    // runs whose first process has put itself into the background, by the new pid
+	ready   map[unit.Run]bool   // runs that said that they are
 	act     map[string]conduct
-	lines   []string // transitions: "name: ready"
+	lines   []string // transitions: "name: ready"; hooks: "name! start_pre"
 	starts  map[string]int
 	over    unit.How
 	uncommi map[uint64]bool // events sent with a Seq and not committed
+	book    map[string]*ledger
+	signals []int // of Signal and Stop
+
+	losing bool        // actions are not carried out
+	lost   *unit.Event // the event that they answered
+
+	before func(unit.Event) func([]unit.Action) // nil, or sees the next event, then its actions
+}
+
+// ledger is what the sim holds against a unit.
+type ledger struct {
+	preOK    bool // its start_pre has succeeded since its last start
+	owesPost bool // something of it began, and its stop_post has not run since
+	blurred  bool // a crash without a snapshot: nothing is held against it until it starts
+	delay    time.Duration
+	readyAt  unit.Time
+	upFor    time.Duration
 }
 
 type dueEvent struct {
@@ -33,22 +54,48 @@ type dueEvent struct {
 	ev  unit.Event
 }
 
+type dueHeap []dueEvent
+
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(a, b int) bool {
+	return h[a].at < h[b].at || h[a].at == h[b].at && h[a].ord < h[b].ord
+}
+func (h dueHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
+func (h *dueHeap) Push(x any)   { *h = append(*h, x.(dueEvent)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
 // conduct is how a unit behaves. The zero value: it is spawned at once, ready
-// by its ReadyBy, and ends when asked to.
+// by its ReadyBy, and ends when asked to; its hooks succeed after 1 ms.
 type conduct struct {
 	exitAfter  time.Duration // 0: stays
 	exitStatus unit.Status
-	notifyIn   time.Duration // ByNotify, ByTCP, ByArm: ready after; <0: never
+	notifyIn   time.Duration // ByNotify, ByTCP, ByArm, ByPidFile: ready after; <0: never
 	startFails string
 	absent     string
 	ignoreTerm bool
 	dState     bool // survives SIGKILL
+	hook       [unit.Parts]hookConduct
 }
 
-func newSim(t *testing.T, units ...*unit.Unit) *sim {
+type hookConduct struct {
+	takes  time.Duration // 0: 1 ms; <0: for ever
+	status unit.Status
+	fails  string // it cannot be started
+	leaves bool   // a process behind
+	dState bool
+}
+
+func newSim(t testing.TB, units ...*unit.Unit) *sim {
 	t.Helper()
 	m := &sim{t: t, units: units, live: map[string]unit.Run{}, left: map[string]unit.Run{},
-		act: map[string]conduct{}, starts: map[string]int{}, uncommi: map[uint64]bool{}, now: unit.Time(time.Second)}
+		hooks: map[string]unit.Run{}, traces: map[string]unit.Run{}, forked: map[unit.Run]int{}, ready: map[unit.Run]bool{},
+		act: map[string]conduct{}, starts: map[string]int{}, uncommi: map[uint64]bool{}, book: map[string]*ledger{},
+		now: unit.Time(time.Second)}
 	m.s = NewState(m.graph(), 1, false)
 	return m
 }
@@ -67,9 +114,27 @@ func (m *sim) boot() *sim {
 	return m
 }
 
+func (m *sim) of(name string) *ledger {
+	b := m.book[name]
+	if b == nil {
+		b = &ledger{}
+		m.book[name] = b
+	}
+	return b
+}
+
+func (m *sim) node(name string) *node {
+	m.t.Helper()
+	i, ok := m.s.byName[name]
+	if !ok {
+		m.t.Fatalf("no unit %s", name)
+	}
+	return &m.s.nodes[i]
+}
+
 func (m *sim) later(d time.Duration, ev unit.Event) {
 	m.seq++
-	m.due = append(m.due, dueEvent{m.now.Add(d), m.seq, ev})
+	heap.Push(&m.due, dueEvent{m.now.Add(d), m.seq, ev})
 }
 
 // send lets one event in now.
@@ -79,28 +144,30 @@ func (m *sim) send(ev unit.Event) {
 	if ev.Seq != 0 {
 		m.uncommi[ev.Seq] = true
 	}
-	m.carryOut(m.s.Step(ev))
+	var after func([]unit.Action)
+	if m.before != nil {
+		after, m.before = m.before(ev), nil
+	}
+	acts := m.s.Step(ev)
+	if after != nil {
+		after(acts)
+	}
+	if m.losing {
+		m.lost = &ev
+		return
+	}
+	m.carryOut(acts)
 }
 
 // run lets d pass.
 func (m *sim) run(d time.Duration) *sim {
 	m.t.Helper()
 	end := m.now.Add(d)
-	for steps := 0; ; steps++ {
+	for steps := 0; len(m.due) > 0 && m.due[0].at <= end; steps++ {
 		if steps > 100000 {
 			m.t.Fatal("the machine never comes to rest")
 		}
-		sort.Slice(m.due, func(a, b int) bool {
-			if m.due[a].at != m.due[b].at {
-				return m.due[a].at < m.due[b].at
-			}
-			return m.due[a].ord < m.due[b].ord
-		})
-		if len(m.due) == 0 || m.due[0].at > end {
-			break
-		}
-		d := m.due[0]
-		m.due = m.due[1:]
+		d := heap.Pop(&m.due).(dueEvent)
 		m.now = max(m.now, d.at)
 		m.dispatch(d.ev)
 	}
@@ -110,18 +177,34 @@ func (m *sim) run(d time.Duration) *sim {
 
 // dispatch drops what the world has overtaken, then sends.
 func (m *sim) dispatch(ev unit.Event) {
+	if ev.Run != 0 && partOf(ev.Run) != unit.Main {
+		m.dispatchHook(ev)
+		return
+	}
 	switch ev.Op {
-	case unit.Spawned, unit.IsReady:
+	case unit.Spawned, unit.IsReady, unit.MainPid:
 		if ev.Run != 0 && m.left[ev.Unit] != ev.Run {
 			return
+		}
+		if ev.Op == unit.IsReady {
+			m.ready[ev.Run] = true
 		}
 	case unit.Exited:
 		if m.live[ev.Unit] != ev.Run {
 			return
 		}
-		delete(m.live, ev.Unit)
-		m.seq++
-		ev.Seq = m.seq
+		if ev.For != 0 { // the first process of a daemon
+			m.forked[ev.Run] = pidOf(ev.Run) + 10000
+		} else {
+			if pid, ok := m.forked[ev.Run]; ok {
+				ev.Pid = pid
+			}
+			delete(m.live, ev.Unit)
+		}
+		if ev.Seq == 0 {
+			m.seq++
+			ev.Seq = m.seq
+		}
 	case unit.Empty:
 		if m.left[ev.Unit] != ev.Run {
 			return
@@ -131,89 +214,28 @@ func (m *sim) dispatch(ev unit.Event) {
 	m.send(ev)
 }
 
-func (m *sim) carryOut(acts []unit.Action) {
-	acts = append([]unit.Action(nil), acts...)
-	for _, a := range acts {
-		name := ""
-		if a.Unit != nil {
-			name = a.Unit.Name
+func (m *sim) dispatchHook(ev unit.Event) {
+	switch ev.Op {
+	case unit.Exited:
+		if m.hooks[ev.Unit] != ev.Run {
+			return
 		}
-		c := m.act[name]
-		switch a.Op {
-		case unit.Start:
-			m.started(a, c)
-		case unit.Stop, unit.Kill:
-			if a.Op == unit.Stop && c.ignoreTerm || c.dState {
-				continue
-			}
-			sig := unit.Status(15)
-			if a.Op == unit.Kill {
-				sig = 9
-			}
-			if m.live[name] == a.Run {
-				m.later(time.Millisecond, unit.Event{Op: unit.Exited, Unit: name, Run: a.Run, Status: sig})
-			}
-			m.later(2*time.Millisecond, unit.Event{Op: unit.Empty, Unit: name, Run: a.Run})
-		case unit.Adopt:
-			if m.left[name] != a.Run {
-				m.later(0, unit.Event{Op: unit.Empty, Unit: name, Run: a.Run})
-			}
-		case unit.SetTimer:
-			m.later(a.At.Sub(m.now), unit.Event{Op: unit.TimerFired, Unit: name, Timer: a.Timer, Gen: a.Gen})
-		case unit.Commit:
-			delete(m.uncommi, a.Seq)
-		case unit.Say:
-			if a.From == a.To {
-				m.lines = append(m.lines, name+": "+a.Text)
-				continue
-			}
-			if !mayBecome(a.From, a.To) {
-				m.t.Errorf("unit %s went from %s to %s, which unit.State does not list", name, a.From, a.To)
-			}
-			m.lines = append(m.lines, name+": "+a.To.String())
-		case unit.EndNow:
-			m.over = a.How
+		delete(m.hooks, ev.Unit)
+		if ev.Status == 0 && partOf(ev.Run) == unit.StartPre {
+			m.of(ev.Unit).preOK = true
 		}
+		m.seq++
+		ev.Seq = m.seq
+	case unit.Empty:
+		if m.traces[ev.Unit] != ev.Run {
+			return
+		}
+		delete(m.traces, ev.Unit)
 	}
+	m.send(ev)
 }
 
-func (m *sim) started(a unit.Action, c conduct) {
-	name := a.Unit.Name
-	if run, ok := m.live[name]; ok {
-		m.t.Errorf("unit %s: run %d starts while %d lives", name, a.Run, run)
-	}
-	if m.s.ending != 0 {
-		m.t.Errorf("unit %s starts while the machine ends", name)
-	}
-	m.starts[name]++
-	if c.startFails != "" {
-		m.later(time.Millisecond, unit.Event{Op: unit.StartFailed, Unit: name, Run: a.Run, Text: c.startFails})
-		return
-	}
-	if c.absent != "" {
-		m.later(time.Millisecond, unit.Event{Op: unit.Absent, Unit: name, Run: a.Run, Text: c.absent})
-		return
-	}
-	m.left[name] = a.Run
-	if a.Unit.Kind.HasProcess() {
-		m.live[name] = a.Run
-		m.later(time.Millisecond, unit.Event{Op: unit.Spawned, Unit: name, Run: a.Run, Pid: 100 + int(a.Run&0xffff)})
-	}
-	switch a.Unit.ReadyBy {
-	case unit.ByNotify, unit.ByTCP, unit.ByArm:
-		if c.notifyIn >= 0 {
-			m.later(c.notifyIn+2*time.Millisecond, unit.Event{Op: unit.IsReady, Unit: name, Run: a.Run})
-		}
-	case unit.ByExit:
-		if c.exitAfter == 0 {
-			c.exitAfter = 10 * time.Millisecond
-		}
-	}
-	if c.exitAfter > 0 {
-		m.later(c.exitAfter, unit.Event{Op: unit.Exited, Unit: name, Run: a.Run, Status: c.exitStatus})
-		m.later(c.exitAfter+time.Millisecond, unit.Event{Op: unit.Empty, Unit: name, Run: a.Run})
-	}
-}
+func pidOf(run unit.Run) int { return 100 + int(run&0xffff) }
 
 // want checks states: "sshd ready".
 func (m *sim) want(states ...string) *sim {
@@ -247,12 +269,12 @@ func (m *sim) reset() *sim { m.lines = nil; return m }
 // crash replaces the state by one that a new epoch restores. With snapshot
 // false it has to do with the keeper's table alone.
 func (m *sim) crash(snapshot []byte) Restored {
-	var table []Running
-	for name, run := range m.left {
-		_, alive := m.live[name]
-		if i, ok := m.s.byName[name]; ok && m.s.nodes[i].Kind.HasProcess() {
-			table = append(table, Running{Unit: name, Run: run, Pid: 100 + int(run&0xffff), Exited: !alive})
+	table := m.table()
+	if snapshot == nil {
+		for _, u := range m.units {
+			*m.of(u.Name) = ledger{blurred: true}
 		}
+		m.sweep()
 	}
 	epoch := m.s.epoch + 1
 	kept := m.due[:0]
@@ -262,11 +284,47 @@ func (m *sim) crash(snapshot []byte) Restored {
 		}
 	}
 	m.due = kept
+	heap.Init(&m.due)
 	m.s = NewState(m.graph(), epoch, false)
 	acts, r := m.s.Restore(snapshot, table, m.now)
 	m.carryOut(acts)
 	m.carryOut(m.s.Begin(m.now, 0))
 	return r
+}
+
+// sweep is what the arm does with cgroups that no run in the table explains.
+func (m *sim) sweep() {
+	for name, run := range m.live {
+		if _, daemon := m.forked[run]; daemon {
+			delete(m.live, name)
+		}
+	}
+	for name := range m.left {
+		if _, lives := m.live[name]; !lives {
+			delete(m.left, name)
+		}
+	}
+	for name := range m.traces {
+		if _, lives := m.hooks[name]; !lives {
+			delete(m.traces, name)
+		}
+	}
+}
+
+// table is what the keeper holds: the processes that live.
+func (m *sim) table() (table []Running) {
+	for name, run := range m.live {
+		if _, daemon := m.forked[run]; !daemon {
+			table = append(table, Running{Unit: name, Run: run, Pid: pidOf(run)})
+		}
+	}
+	for name, run := range m.hooks {
+		table = append(table, Running{Unit: name, Run: run, Pid: pidOf(run)})
+	}
+	if ev := m.lost; ev != nil && ev.Op == unit.Exited {
+		table = append(table, Running{Unit: ev.Unit, Run: ev.Run, Pid: pidOf(ev.Run), Exited: true})
+	}
+	return table
 }
 
 func mayBecome(from, to unit.State) bool {
@@ -276,54 +334,4 @@ func mayBecome(from, to unit.State) bool {
 		}
 	}
 	return false
-}
-
-// exits is what the comments of unit.State promise.
-var exits = map[unit.State][]unit.State{
-	unit.Inactive: {unit.Waiting, unit.Ready},
-	unit.Waiting:  {unit.Starting, unit.Skipped, unit.Inactive, unit.Ready, unit.Failed},
-	unit.Starting: {unit.Ready, unit.Stopping, unit.BackOff, unit.Failed, unit.Skipped, unit.Inactive, unit.Waiting},
-	unit.Ready:    {unit.Stopping, unit.Starting, unit.BackOff, unit.Failed, unit.Inactive, unit.Waiting},
-	unit.Stopping: {unit.Inactive, unit.Waiting, unit.BackOff, unit.Failed, unit.Stuck},
-	unit.BackOff:  {unit.Waiting, unit.Ready, unit.Inactive, unit.Stopping},
-	unit.Failed:   {unit.Waiting, unit.Inactive},
-	unit.Skipped:  {unit.Waiting, unit.Inactive},
-	unit.Stuck:    {unit.Inactive, unit.Waiting, unit.BackOff, unit.Failed},
-}
-
-func service(name string, with ...func(*unit.Unit)) *unit.Unit {
-	u := &unit.Unit{Name: name, Kind: unit.Service, Command: []string{"/bin/" + name}, StopTimeout: unit.DefaultStopTimeout}
-	for _, f := range with {
-		f(u)
-	}
-	return u
-}
-
-func task(name string, with ...func(*unit.Unit)) *unit.Unit {
-	u := service(name, with...)
-	u.Kind, u.ReadyBy, u.Restart = unit.Task, unit.ByExit, unit.Never
-	return u
-}
-
-func link(name string, with ...func(*unit.Unit)) *unit.Unit {
-	u := &unit.Unit{Name: name, Kind: unit.Link, ReadyBy: unit.ByArm, Essential: true, StartTimeout: unit.LeaseTimeout}
-	for _, f := range with {
-		f(u)
-	}
-	return u
-}
-
-func milestone(name string) *unit.Unit {
-	return &unit.Unit{Name: name, Kind: unit.Milestone, ReadyBy: unit.ByArm}
-}
-
-func needs(names ...string) func(*unit.Unit) { return func(u *unit.Unit) { u.Needs = names } }
-func wants(names ...string) func(*unit.Unit) { return func(u *unit.Unit) { u.Wants = names } }
-func after(names ...string) func(*unit.Unit) { return func(u *unit.Unit) { u.After = names } }
-func essential(u *unit.Unit)                 { u.Essential = true }
-func manual(u *unit.Unit)                    { u.Manual = true }
-func byNotify(u *unit.Unit)                  { u.ReadyBy = unit.ByNotify }
-func stopMain(u *unit.Unit)                  { u.StopMain = true }
-func restart(r unit.Restart) func(*unit.Unit) {
-	return func(u *unit.Unit) { u.Restart = r }
 }

@@ -43,6 +43,7 @@ func (s *State) event(i int, ev unit.Event) {
 	case unit.AskStop:
 		n.up = false
 		s.touch(i)
+		s.touchWaiting(i) // it is no longer under way
 	case unit.AskRestart:
 		s.askRestart(i)
 	case unit.AskReload:
@@ -91,7 +92,10 @@ func (s *State) ofRun(i int, ev unit.Event) {
 		}
 	case unit.Lost:
 		if n.state == unit.Ready {
-			n.mainDone = false
+			if s.now.Sub(n.readyAt) >= unit.BackOffReset {
+				n.delay = 0
+			}
+			n.mainDone, n.readyAt = false, 0
 			s.become(i, unit.Starting, ev.Text)
 			s.bound(i, unit.StartTimer, n.startTimeout())
 		}
