@@ -18,8 +18,29 @@ type Cursor struct {
 // After is a cursor behind the line seq; 0: before the first line ever written.
 func (r *Ring) After(seq uint64) *Cursor { return &Cursor{ring: r, seq: seq} }
 
-// Oldest is a cursor before the oldest line that the ring still has.
-func (r *Ring) Oldest() *Cursor { return r.After(r.Lost()) }
+// headStart is the part of a full ring that a reader leaves out: what is dropped
+// next would be dropped while it begins to read, and leave a gap behind its first
+// lines.
+const headStart = 16
+
+// Oldest is a cursor before the oldest line that the ring still has; of a full
+// ring, a sixteenth is passed.
+func (r *Ring) Oldest() *Cursor {
+	c := r.After(r.Lost())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := uint64(len(r.data))
+	if r.head-r.tail <= size-size/headStart {
+		return c
+	}
+	for w, end := c.walk, r.tail+size/headStart; ; c.walk = w {
+		e, ok := c.next(&w)
+		if !ok || e.open || e.to > end {
+			return c
+		}
+		c.seq = e.last.seq
+	}
+}
 
 // Next gives the next line, false when there is none yet.
 func (c *Cursor) Next() (l Line, ok bool) {

@@ -222,3 +222,34 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestOldest: who begins to read a full ring has time until the first line that
+// it gives is dropped.
+func TestOldest(t *testing.T) {
+	r, _, rd, wr := pipes(t, Size)
+	if _, ok := r.Oldest().Next(); ok {
+		t.Error("an empty ring has a line")
+	}
+	feed(t, r, rd, wr, "first\n")
+	if l, ok := r.Oldest().Next(); !ok || l.Text != "first" {
+		t.Errorf("%+v", l)
+	}
+	for r.Lost() < 100 {
+		feed(t, r, rd, wr, "another line that goes into the ring\n")
+	}
+	c := r.Oldest()
+	feed(t, r, rd, wr, strings.Repeat("another line that goes into the ring\n", 100))
+	n := 0
+	for l, ok := c.Next(); ok; l, ok = c.Next() {
+		if n++; l.Lost != 0 {
+			t.Fatalf("line %d: %d lost", n, l.Lost)
+		}
+	}
+	if all := len(r.Lines(1 << 20)); n < all*14/16 || n > all {
+		t.Errorf("%d lines of %d", n, all)
+	}
+	feed(t, r, rd, wr, "the beginning of a line")
+	if l, ok := r.Oldest().Next(); !ok || l.Lost != 0 {
+		t.Errorf("%+v", l)
+	}
+}
