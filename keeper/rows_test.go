@@ -1,9 +1,13 @@
 package keeper
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hoopy/kmsg"
 )
 
 func TestStrays(t *testing.T) {
@@ -57,6 +61,30 @@ func TestStore(t *testing.T) {
 	}
 	s.drop([]byte("a"))
 	s.drop([]byte("c"))
+}
+
+// A store that is full says which key it refused.
+func TestFullStore(t *testing.T) {
+	dir := t.TempDir()
+	opt := kmsg.Options{Console: dir + "/console", Kmsg: dir + "/kmsg", Printk: dir + "/printk"}
+	for _, f := range []string{opt.Console, opt.Kmsg} {
+		if err := os.WriteFile(f, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := &keeper{log: kmsg.Open(opt), store: store{slot: make([]kept, 1)}}
+	p := Packet{Op: OpStore, Payload: []byte("fd:a:1:x")}
+	if left := k.serve(&p, []int{1 << 20}); left != nil {
+		t.Errorf("kept, and %v given back", left)
+	}
+	p.Payload = []byte("fd:b:1:y")
+	if left := k.serve(&p, []int{1<<20 + 1}); len(left) != 1 {
+		t.Error("two in one")
+	}
+	said, err := os.ReadFile(opt.Kmsg)
+	if err != nil || !strings.Contains(string(said), "store of fd:b:1:y refused") {
+		t.Errorf("it said %q, %v", said, err)
+	}
 }
 
 func TestSpawnQueueOrder(t *testing.T) {
