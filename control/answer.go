@@ -92,11 +92,7 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 			out.Units = nil
 		}
 	case Start, Stop, Restart, ReloadUnits, Reset, Signal, Wait:
-		wait := r.Wait
-		if wait <= 0 {
-			wait = WaitDefault
-		}
-		ctx, cancel := bounded(min(wait, WaitMax))
+		ctx, cancel := bounded(r.wait())
 		defer cancel()
 		out.Units, err = s.backend.Command(ctx, Command{Op: r.Op, Names: r.Names, Force: r.Force, Signal: r.Signal, Who: asker})
 	case Logs:
@@ -105,7 +101,7 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 			return s.reply(c.net, Response{Lines: lines, More: true})
 		})
 	case Reload:
-		ctx, cancel := bounded(WaitDefault)
+		ctx, cancel := bounded(r.wait())
 		defer cancel()
 		out.Changes, err = s.backend.Reload(ctx, r.Dry, asker)
 	case Run:
@@ -149,8 +145,16 @@ var rootOnly = map[Op]bool{Status: false, Ping: false, Graph: false, Blame: fals
 	Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true,
 	ReloadUnits: true, Reset: true, Signal: true, Run: true, Exec: true}
 
+// wait is how long the answer may wait for units.
+func (r *Request) wait() time.Duration {
+	if r.Wait <= 0 {
+		return WaitDefault
+	}
+	return min(r.Wait, WaitMax)
+}
+
 // settles are the requests that wait for units.
-var settles = map[Op]bool{Start: true, Stop: true, Restart: true, ReloadUnits: true, Reset: true, Signal: true, Wait: true}
+var settles = map[Op]bool{Reload: true, Start: true, Stop: true, Restart: true, ReloadUnits: true, Reset: true, Signal: true, Wait: true}
 
 // check says what is wrong with a request, before anybody acts on it.
 func check(p Peer, r *Request) *Error {

@@ -31,10 +31,11 @@ type Backend interface {
 	Logs(ctx context.Context, q LogQuery, emit func([]Line) error) error
 
 	// Reload reads the configuration anew and returns what that changes; with
-	// dry it changes nothing. Otherwise, if there are changes or in safe mode,
-	// the next supervisor answers soon after, with a higher Machine.Epoch. A
-	// mistake in any file leaves everything as it was: CodeRefused, with each
-	// mistake on a line of its own.
+	// dry it changes nothing. Otherwise, if there are changes, mistakes in the
+	// running configuration or safe mode, it stops what must not go on, and the
+	// next supervisor answers soon after, with a higher Machine.Epoch; when ctx
+	// is done first it returns ctx.Err() and goes on. A mistake in any file
+	// leaves everything as it was: CodeRefused, with each on a line of its own.
 	Reload(ctx context.Context, dry bool, who string) ([]unit.Change, error)
 
 	// Run makes a unit of the TOML text, called name, that lives until it is

@@ -89,9 +89,9 @@ type Request struct {
 	Follow bool      `json:"follow,omitempty"`
 
 	// Wait bounds what waits for units to settle (Start, Stop, Restart,
-	// ReloadUnits, Reset, Signal, Wait); 0: WaitDefault. When it is over the
-	// answer is CodeTimeout with the units as they are then; what was asked for
-	// goes on.
+	// ReloadUnits, Reset, Signal, Wait), or for those to stop that a Reload
+	// stops; 0: WaitDefault. When it is over the answer is CodeTimeout with the
+	// units as they are then; what was asked for goes on.
 	Wait time.Duration `json:"wait_ns,omitempty"`
 
 	// From is the address the asker logged in from and Via the command, as the

@@ -51,6 +51,7 @@ type bar struct {
 	name               string
 	asked, began, over unit.Time
 	open, failed       bool // still under way; never got there
+	skipped            bool // nothing of it began
 	after              string
 	critical           bool
 }
@@ -65,7 +66,7 @@ func newTimeline(spans []unit.Span, end bool) *timeline {
 		}
 	}
 	for _, s := range spans {
-		b := bar{name: s.Name, asked: s.Asked, began: s.Began, over: cmp.Or(s.Ready, s.Failed), failed: s.Ready == 0 && s.Failed > 0, after: s.After}
+		b := bar{name: s.Name, asked: s.Asked, began: s.Began, over: cmp.Or(s.Ready, s.Failed), failed: s.Ready == 0 && s.Failed > 0 && s.Began > 0, skipped: s.Ready == 0 && s.Failed > 0 && s.Began == 0, after: s.After}
 		if end {
 			b = bar{name: s.Name, asked: s.Stopping, began: s.Stopping, over: s.Stopped, after: s.StopAfter}
 		}
@@ -168,6 +169,8 @@ func (l *timeline) text(look look) string {
 			when = "not yet"
 		case r.failed:
 			when = "failed"
+		case r.skipped:
+			when = "not run"
 		}
 		n := cut(escape(r.name), name)
 		line := mark + look.paint(c, n) + strings.Repeat(" ", name-columns(n)) + gap + padLeft(when, 9) + gap + padLeft(exact(r.over.Sub(r.began)), 9) + gap
@@ -221,6 +224,8 @@ func (l *timeline) bar(r *bar, width int, look look) string {
 	over = max(over, began+1)
 	glyph, c := "█", plain
 	switch {
+	case r.skipped:
+		glyph = "·"
 	case r.failed:
 		glyph, c = "▒", red
 	case r.open:

@@ -80,9 +80,20 @@ func (a *app) outcome(u *unit.Report, well bool, took time.Duration) string {
 	return strings.Join(parts, gap)
 }
 
+// done asks for what is done at once; that a unit has not settled is nothing to
+// wait for.
+func (a *app) done(r control.Request) (control.Response, error) {
+	r.Wait = time.Second
+	got, err := a.ask(r, control.StatusTimeout+slack)
+	if errors.Is(err, &control.Error{Code: control.CodeTimeout}) {
+		err = nil
+	}
+	return got, err
+}
+
 // reset forgets failures.
 func (a *app) reset(o options) error {
-	got, err := a.ask(control.Request{Op: control.Reset, Names: o.names}, control.StatusTimeout+slack)
+	got, err := a.done(control.Request{Op: control.Reset, Names: o.names})
 	for i := range got.Units {
 		fmt.Fprintln(a.out, a.outcome(&got.Units[i], got.Units[i].Well(), 0))
 	}
@@ -109,7 +120,7 @@ func (a *app) signal(o options) error {
 	if !named {
 		name = "signal " + strconv.Itoa(sig)
 	}
-	got, err := a.ask(control.Request{Op: control.Signal, Names: names, Signal: sig}, control.StatusTimeout+slack)
+	got, err := a.done(control.Request{Op: control.Signal, Names: names, Signal: sig})
 	for _, u := range got.Units {
 		if err == nil {
 			fmt.Fprintf(a.out, "%s  %s sent  pid %d\n", escape(u.Name), name, u.Pid)

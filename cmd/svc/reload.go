@@ -40,11 +40,13 @@ func (a *app) reload(o options) error {
 	switch {
 	case o.has("dry-run"):
 		return nil
-	case len(plan.Changes) == 0 && !before.Machine.Safe:
+	case len(plan.Changes) == 0 && !before.Machine.Safe && len(before.Machine.Mistakes) == 0:
 		return nil
 	}
-	got, err := a.ask(control.Request{Op: control.Reload}, control.WaitDefault+slack)
+	got, err := a.ask(control.Request{Op: control.Reload, Wait: bound}, bound+slack)
 	switch {
+	case errors.Is(err, &control.Error{Code: control.CodeTimeout}):
+		return &control.Error{Code: control.CodeTimeout, Text: fmt.Sprintf("what has to stop for it has not after %v; it goes on: svc status", bound)}
 	case errors.Is(err, control.ErrGone): // the fresh one came before the answer
 		got.Changes = plan.Changes
 	case err != nil:

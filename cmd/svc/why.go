@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"hoopy/control"
 	"hoopy/unit"
@@ -29,49 +28,63 @@ func (a *app) why(o options) error {
 // story tells reasons from the unit itself down to what is behind it.
 func story(all []unit.Reason, m *control.Machine, width int) string {
 	var b strings.Builder
+	above := "" // the line before
 	for i, r := range all {
+		below := children(all, i)
+		text := waiting(escape(r.Text), r.Depth, below) + ago(&r, m)
 		subject := escape(r.Name)
-		text := escape(r.Text)
-		switch {
-		case i == 0:
-			if rest, ok := strings.CutPrefix(text, "waits for "); ok {
-				text = "is waiting for " + rest
-			}
-			text += sinceText(&r, m)
-		case alone(all, i) && r.Name != "":
+		if i > 0 && r.Depth == all[i-1].Depth+1 && len(children(all, i-1)) == 1 && strings.Contains(above, subject) {
 			subject = "which"
 		}
+		above = r.Name + " " + text
 		b.WriteString(wrap(subject+" "+text, strings.Repeat("  ", min(max(0, r.Depth), 20)), width))
 	}
 	return b.String()
 }
 
-// alone says whether reason i is the only one below the one before it, which
-// has just been named.
-func alone(all []unit.Reason, i int) bool {
-	depth := all[i].Depth
-	if depth != all[i-1].Depth+1 {
-		return false
+// waiting is the text of a unit that waits: for those below it, if it does not
+// say for what.
+func waiting(text string, depth int, below []string) string {
+	rest, ok := strings.CutPrefix(text, "is waiting")
+	if !ok {
+		rest, ok = strings.CutPrefix(text, "waits")
 	}
-	for _, r := range all[i+1:] {
-		if r.Depth < depth {
-			break
-		}
-		if r.Depth == depth {
-			return false
-		}
+	if !ok {
+		return text
 	}
-	return true
+	if !strings.HasPrefix(rest, " for ") && !strings.HasPrefix(rest, " until ") && !strings.HasPrefix(rest, ": ") && len(below) > 0 {
+		all := make([]unit.Wait, len(below))
+		for i, name := range below {
+			all[i].Name = escape(name)
+		}
+		rest = " for " + waits(all) + rest
+	}
+	if depth > 0 {
+		return "waits" + rest
+	}
+	return "is waiting" + rest
 }
 
-func sinceText(r *unit.Reason, m *control.Machine) string {
-	if m == nil || r.Since == 0 || r.State == unit.Inactive {
-		return ""
+// children are the names of the reasons right below reason i.
+func children(all []unit.Reason, i int) (names []string) {
+	for _, r := range all[i+1:] {
+		if r.Depth <= all[i].Depth {
+			break
+		}
+		if r.Depth == all[i].Depth+1 {
+			names = append(names, r.Name)
+		}
 	}
-	passed := span(max(0, time.Duration(m.Uptime-r.Since)))
+	return names
+}
+
+// ago is when a unit failed.
+func ago(r *unit.Reason, m *control.Machine) string {
 	switch r.State {
 	case unit.BackOff, unit.Failed, unit.Stuck:
-		return " (" + passed + " ago)"
+		if m != nil && r.Since > 0 {
+			return " (" + span(m.Uptime.Sub(r.Since)) + " ago)"
+		}
 	}
-	return " (for " + passed + ")"
+	return ""
 }
