@@ -36,6 +36,22 @@ func act(what string, args []string) int {
 			return 1
 		}
 		wait()
+	case "act:listen-unix": // on a path, given another name afterwards if there is one
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrUnix{Name: args[0]})
+		}
+		if err == nil {
+			err = unix.Listen(fd, 1)
+		}
+		if err == nil && len(args) > 1 {
+			err = os.Rename(args[0], args[1])
+		}
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		wait()
 	case "act:count": // so many lines, in bursts
 		most, _ := strconv.Atoi(args[0])
 		for n := 1; n <= most; n++ {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -188,33 +189,6 @@ func TestKillOfAll(t *testing.T) {
 	b.over()
 }
 
-func TestStopMainSparesSessions(t *testing.T) {
-	b := newBench(t)
-	u := shell("m", `setsid sleep 1000 & echo session $!; exec sleep 1000`)
-	u.StopMain = true
-	id := b.start(u)
-	b.expect("spawned", "ready")
-	pid, _ := strconv.Atoi(strings.Fields(b.line("m", "session"))[1])
-	b.do(unit.Stop, u, id)
-	b.expect("signal 15", "empty")
-	b.do(unit.Release, u, id)
-	id = b.start(u)
-	b.expect("spawned", "ready")
-	b.until("the second session", func() bool { return len(b.lines("m")) == 2 })
-	b.do(unit.Kill, u, id)
-	b.expect("signal 9", "empty")
-	b.do(unit.Release, u, id)
-	if !alive(pid) {
-		t.Fatal("the session is dead")
-	}
-	b.until("two leaves with sessions", func() bool { return b.leaves() == 2 })
-	// A later epoch removes them too.
-	b.end()
-	b.begin()
-	os.WriteFile(filepath.Join(b.root, "svc/m/cgroup.kill"), []byte("1"), 0)
-	b.over()
-}
-
 func TestTTY(t *testing.T) {
 	b := newBench(t)
 	m, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -255,6 +229,9 @@ func TestTTY(t *testing.T) {
 // A frozen cgroup: the launcher never comes to run. Others start all the same,
 // and it can be killed.
 func TestFrozenStart(t *testing.T) {
+	// The mini keeper forks in this process: a collection would wait for the
+	// fork that hangs, and the test for the collection.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	b := newBench(t)
 	group := filepath.Join(b.root, groupOf("f"))
 	if err := os.MkdirAll(group, 0o755); err != nil {

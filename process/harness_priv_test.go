@@ -124,10 +124,12 @@ func (b *bench) end() {
 	b.arm = nil
 }
 
-func (b *bench) start(u *unit.Unit) unit.Run {
+func (b *bench) start(u *unit.Unit) unit.Run { return b.startPart(u, unit.Main) }
+
+func (b *bench) startPart(u *unit.Unit, part unit.Part) unit.Run {
 	b.runs++
 	id := unit.Run(uint64(b.epoch)<<32 | uint64(b.runs))
-	b.arm.Do(unit.Action{Op: unit.Start, Unit: u, Run: id})
+	b.arm.Do(unit.Action{Op: unit.Start, Unit: u, Run: id, Part: part})
 	return id
 }
 
@@ -177,6 +179,13 @@ func word(ev unit.Event) string {
 		return "noted: " + ev.Text
 	case unit.Empty:
 		return "empty"
+	case unit.Sick:
+		if ev.Force {
+			return "sick, restart: " + ev.Text
+		}
+		return "sick: " + ev.Text
+	case unit.Healthy:
+		return "healthy"
 	case unit.Exited:
 		if sig, ok := ev.Status.Signal(); ok {
 			return fmt.Sprintf("signal %d", sig)
