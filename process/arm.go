@@ -254,7 +254,12 @@ func (a *Arm) due(now time.Time) time.Duration {
 // tick does what is due.
 func (a *Arm) tick(now time.Time) {
 	for _, r := range a.runs {
-		a.guard(func() { a.listens(r, now) })
+		for _, at := range r.listensAt() {
+			if !at.IsZero() && !now.Before(at) {
+				a.guard(func() { a.listens(r, now) })
+				break
+			}
+		}
 		if !r.pollAt.IsZero() && !now.Before(r.pollAt) {
 			a.guard(func() { a.pollSocket(r, now) })
 		}

@@ -50,7 +50,9 @@ func superviseDaemons(n int, conn *Keeper) {
 			select {
 			case ev := <-events:
 				arm.Do(unit.Action{Op: unit.Commit, Unit: &unit.Unit{Name: ev.Unit}, Run: ev.Run, Seq: ev.Seq})
-				said = append(said, ev.Unit+" "+told(ev))
+				if ev.Op != unit.IsReady && ev.Op != unit.MainPid { // may be said again
+					said = append(said, ev.Unit+" "+told(ev))
+				}
 				seen[ev.Op]++
 			case <-time.After(bound):
 				said = append(said, fmt.Sprintf("epoch %d waits for %d", n, op))
