@@ -123,17 +123,17 @@ func (s *State) reach(i int) {
 }
 
 // booted says whether every boot unit is ready, failed or skipped, or held
-// back by one that is. Units after boot do not count. It first looks at the
-// one that said no the last time, so that a boot of n units does not cost n².
+// back by one that is. Units after boot do not count. It looks on from the one
+// that said no the last time, so that a boot of n units does not cost n².
 func (s *State) booted() bool {
-	if s.laggard < len(s.nodes) && s.pending(s.laggard) {
-		return false
-	}
-	for i := range s.nodes {
-		if s.pending(i) {
-			s.laggard = i
+	for range s.nodes {
+		if s.laggard >= len(s.nodes) {
+			s.laggard = 0
+		}
+		if s.pending(s.laggard) {
 			return false
 		}
+		s.laggard++
 	}
 	return true
 }

@@ -120,6 +120,50 @@ type deaf struct{}
 
 func (deaf) Do(unit.Action) {}
 
+// brief is an arm whose commands and hooks are ready at once and over after two
+// seconds.
+type brief struct{ loop *Loop }
+
+func (b brief) Do(a unit.Action) {
+	if a.Op != unit.Start {
+		return
+	}
+	send := func(ev unit.Event) {
+		ev.Unit, ev.Run = a.Unit.Name, a.Run
+		b.loop.Send(ev)
+	}
+	send(unit.Event{Op: unit.Spawned, Pid: 9})
+	if a.Part != unit.Main || a.Unit.ReadyBy == unit.ByExit {
+		time.AfterFunc(2*time.Second, func() {
+			send(unit.Event{Op: unit.Exited})
+			send(unit.Event{Op: unit.Empty})
+		})
+	}
+}
+
+func TestWaitSettledOutlastsARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _, _ := testLoop(t, timer("u"), service("v", hooked(unit.Reload)))
+		l.Arms = map[unit.Kind]Arm{unit.Service: brief{l}, unit.Timer: brief{l}}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go l.Run(ctx, l.State.Begin(1, 0)...)
+		for _, ev := range []unit.Event{{Op: unit.AskStart, Unit: "u"}, {Op: unit.Due, Unit: "u"}, {Op: unit.AskReload, Unit: "v"}} {
+			if err := l.WaitSettled(ctx, []string{ev.Unit}); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			l.Send(ev)
+			if err := l.WaitSettled(ctx, []string{ev.Unit}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != 2*time.Second {
+				t.Errorf("event %d of %s settled after %s, want 2 s", ev.Op, ev.Unit, took)
+			}
+		}
+	})
+}
+
 func TestWaitSettledIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _, _ := testLoop(t, service("a"))
@@ -140,58 +184,4 @@ func TestWaitSettledIsBounded(t *testing.T) {
 			t.Error("a waiter was left behind")
 		}
 	})
-}
-
-// BenchmarkBoot is the start decision: Begin, then every unit spawned.
-func BenchmarkBoot(b *testing.B) {
-	for _, n := range []int{10, 100, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var units []*unit.Unit
-			for i := range n {
-				u := service(fmt.Sprintf("u%04d", i))
-				if i > 0 {
-					u.Needs = []string{fmt.Sprintf("u%04d", i/2)}
-					if i/2 == i {
-						u.Needs = nil
-					}
-					u.After = []string{fmt.Sprintf("u%04d", i/3)}
-				}
-				units = append(units, u)
-			}
-			units = append(units, milestone("boot"))
-			g, err := unit.NewGraph(units)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				s := NewState(g, 1, false)
-				acts := append([]unit.Action(nil), s.Begin(1, 0)...)
-				for len(acts) > 0 {
-					a := acts[0]
-					acts = acts[1:]
-					if a.Op == unit.Start {
-						acts = append(acts, s.Step(unit.Event{Op: unit.Spawned, Unit: a.Unit.Name, Run: a.Run, Now: 2})...)
-					}
-				}
-				if s.bootAt == 0 {
-					b.Fatal("not booted")
-				}
-			}
-		})
-	}
-}
-
-func BenchmarkSnapshot(b *testing.B) {
-	var units []*unit.Unit
-	for i := range 1000 {
-		units = append(units, service(fmt.Sprintf("u%04d", i)))
-	}
-	g, _ := unit.NewGraph(units)
-	s := NewState(g, 1, false)
-	var buf []byte
-	for b.Loop() {
-		buf = s.Append(buf[:0])
-	}
-	b.SetBytes(int64(len(buf)))
 }

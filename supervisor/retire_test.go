@@ -57,6 +57,20 @@ func TestRetire(t *testing.T) {
 	}
 }
 
+// A unit that could never start for want of another does when that is added.
+func TestWhatWasMissingIsAdded(t *testing.T) {
+	web := service("web", needs("db"))
+	g, err := unit.NewGraph([]*unit.Unit{web})
+	if err == nil {
+		t.Fatal("no mistake")
+	}
+	m := newSim(t)
+	m.s = NewState(g, 1, false)
+	m.boot().run(time.Second).want("web failed")
+	retire(m, []unit.Change{{Name: "db", Op: unit.Added}}, web, service("db"))
+	m.want("db ready", "web ready")
+}
+
 func TestRetireStopsNothingInSafeMode(t *testing.T) {
 	m := newSim(t, service("u"))
 	m.s = NewState(m.graph(), 4, true)

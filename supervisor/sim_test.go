@@ -32,6 +32,7 @@ type sim struct {
 	book    map[string]*ledger
 	signals []int // of Signal and Stop
 
+	steps  int
 	losing bool        // actions are not carried out
 	lost   *unit.Event // the event that they answered
 
@@ -148,6 +149,7 @@ func (m *sim) send(ev unit.Event) {
 	if m.before != nil {
 		after, m.before = m.before(ev), nil
 	}
+	m.steps++
 	acts := m.s.Step(ev)
 	if after != nil {
 		after(acts)

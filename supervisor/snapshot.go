@@ -36,7 +36,7 @@ func (n *node) append(b []byte) []byte {
 	b = appendString(b, n.Name)
 	b = append(b, byte(n.state), byte(n.reload), byte(n.hook.part),
 		flags(n.up, n.main, n.rest, n.moved, n.stopping, n.again, n.never, n.absent),
-		flags(n.dropped, n.begun, n.mainDone, n.preDone, n.postDone))
+		flags(n.dropped, n.begun, n.mainDone, n.preDone, n.postDone, n.broken != ""))
 	b = binary.AppendUvarint(b, uint64(n.run))
 	for _, v := range [...]int64{int64(n.pid), int64(n.since), int64(n.readyAt), int64(n.killAt), int64(n.phase),
 		int64(n.limit), int64(n.retry), int64(n.dueAt), int64(n.lastRun), int64(n.lastTook), int64(n.delay),
@@ -72,7 +72,7 @@ func (s *State) load(b []byte) error {
 	t.endAt, t.bootAt = unit.Time(r.varint()), unit.Time(r.varint())
 	for range r.uvarint() {
 		var n node
-		name := r.node(&n)
+		name, broken := r.node(&n)
 		n.history = r.history(t.byName)
 		if r.bad || int(n.state) >= len(unit.States) || n.reload > overdue || n.hook.part >= unit.Parts || t.ending > unit.Halt {
 			return errSnapshot
@@ -81,6 +81,9 @@ func (s *State) load(b []byte) error {
 			was := &t.nodes[i]
 			n.Unit, n.out, n.in, n.broken, n.late, n.added = was.Unit, was.out, was.in, was.broken, was.late, was.added
 			n.known = true
+			if broken && n.broken == "" && n.state == unit.Failed {
+				n.state, n.why = unit.Waiting, "" // what it needs is there by now
+			}
 			t.nodes[i] = n
 		}
 	}
@@ -91,12 +94,12 @@ func (s *State) load(b []byte) error {
 	return nil
 }
 
-// node reads what node.append wrote; the name comes back.
-func (r *reader) node(n *node) (name string) {
+// node reads what node.append wrote. broken: its edges were wrong then.
+func (r *reader) node(n *node) (name string, broken bool) {
 	name = r.string()
 	n.state, n.reload, n.hook.part = unit.State(r.byte()), reload(r.byte()), unit.Part(r.byte())
 	r.flags(&n.up, &n.main, &n.rest, &n.moved, &n.stopping, &n.again, &n.never, &n.absent)
-	r.flags(&n.dropped, &n.begun, &n.mainDone, &n.preDone, &n.postDone)
+	r.flags(&n.dropped, &n.begun, &n.mainDone, &n.preDone, &n.postDone, &broken)
 	n.run = unit.Run(r.uvarint())
 	n.pid = int(r.varint())
 	for _, v := range [...]*unit.Time{&n.since, &n.readyAt, &n.killAt, &n.phase, &n.limit, &n.retry, &n.dueAt, &n.lastRun} {
@@ -112,7 +115,7 @@ func (r *reader) node(n *node) (name string) {
 		h.at, h.limit = unit.Time(r.varint()), unit.Time(r.varint())
 		h.fault = r.string()
 	}
-	return name
+	return name, broken
 }
 
 func flags(set ...bool) (b byte) {

@@ -119,7 +119,7 @@ func (w *why) text(i int) string {
 	case unit.BackOff:
 		text := "failed: " + n.why
 		if n.over() && n.retry > w.now {
-			text += ", again in " + short(n.retry.Sub(w.now).Round(100 * time.Millisecond))
+			text += ", again in " + short(n.retry.Sub(w.now).Round(100*time.Millisecond))
 		}
 		return text
 	case unit.Failed:
