@@ -94,7 +94,7 @@ func table() []command {
 			examples: []string{"svc run -w -- btrfs scrub start -B /tank", "svc run --name rsync --user backup -- rsync -a /tank /mnt"}},
 		{name: "exec", run: (*app).execute, operands: "NAME [--] CMD [ARG…]", wants: "a unit and a command", least: 2, most: -1, verbatim: 2, units: true,
 			about: "run a command here as a unit runs",
-			text: "With the user, environment, limits and cgroup of a unit that runs, and this terminal. It ends when the unit stops. " +
+			text: "With the user, environment and limits of a unit, beside its processes, and with this terminal. CMD is looked for in PATH. " +
 				"The exit code is that of the command; 126 and 127 as in a shell when it could not be executed.",
 			examples: []string{"svc exec tailscaled -- sh", "svc exec nginx id"}},
 		{name: "logs", run: (*app).logs, operands: "[NAME…]", most: -1, units: true,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"hoopy/control"
 )
@@ -9,7 +10,11 @@ import (
 // execute becomes a command that runs as a unit does. On success it does not
 // return.
 func (a *app) execute(o options) error {
-	name, argv := o.names[0], o.names[1:]
+	name, argv := o.names[0], slices.Clone(o.names[1:])
+	var err error
+	if argv[0], err = program(argv[0]); err != nil {
+		return err
+	}
 	got, err := a.ask(control.Request{Op: control.Exec, Names: []string{name}, Command: argv}, control.StatusTimeout+slack)
 	if err != nil {
 		return err
