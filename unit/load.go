@@ -97,8 +97,12 @@ func (c *Config) add(name, text string) error {
 	return nil
 }
 
-// All is every unit of the machine: the built-in ones, then those of files.
-func (c *Config) All() []*Unit { return append(Builtin(c.Machine), c.Units...) }
+// All is every unit of the machine: the built-in ones, then those of files, then
+// those that only their names declare.
+func (c *Config) All() []*Unit {
+	units := append(append(Builtin(c.Machine), storageUnits(c.Machine)...), c.Units...)
+	return append(units, referred(units)...)
+}
 
 // Graph is NewGraph of All, with mistakes that name lines. That a unit which
 // Load left out is missing is no mistake of its own.

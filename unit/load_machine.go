@@ -27,6 +27,7 @@ func (c *Config) machine(file, text string) error {
 	c.Machine.Hostname = doc.String("hostname")
 	c.Machine.Modules = doc.List("modules")
 	c.Machine.Instances = doc.List("instances")
+	mistakes = append(mistakes, c.storage(doc)...)
 	seen := map[string]bool{}
 	for _, l := range doc.Tables("link") {
 		link := LinkConfig{Name: l.String("name"), DHCP4: l.Bool("dhcp4", true), Essential: l.Bool("essential", true)}

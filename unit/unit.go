@@ -28,12 +28,18 @@ const (
 	// Timer is a process that runs once each time that it is due; between its
 	// runs it waits.
 	Timer
+	// Device is a device node, or a disk by one of its names.
+	Device
+	// Mount is a file system in its place, or swap space.
+	Mount
+	// Pool is an imported pool of ZFS.
+	Pool
 )
 
 // String is the word used in unit files, status tables and logs.
 func (k Kind) String() string { return word(kindWords[:], int(k)) }
 
-var kindWords = [...]string{"service", "task", "link", "milestone", "timer"}
+var kindWords = [...]string{"service", "task", "link", "milestone", "timer", "device", "mount", "pool"}
 
 // HasProcess says whether the kind is carried out by a process of its own.
 func (k Kind) HasProcess() bool { return k == Service || k == Task || k == Timer }
@@ -191,6 +197,8 @@ type Unit struct {
 	LogFile *LogFile     // nil: the ring alone
 	Timer   *TimerConfig `json:",omitempty"` // Kind Timer
 	Link    *LinkConfig  `json:",omitempty"` // Kind Link
+	Mount   *MountConfig `json:",omitempty"` // Kind Mount
+	Pool    *PoolConfig  `json:",omitempty"` // Kind Pool
 }
 
 // Argv is what a part of the unit executes; nil: it has no such part.
@@ -218,6 +226,10 @@ type Machine struct {
 	Modules   []string // loaded by name at boot: what no modalias asks for
 	Instances []string // of templates, started at boot
 	Links     []LinkConfig
+	HostID    uint32 // for ZFS; 0: none
+	Mounts    []MountConfig
+	Pools     []PoolConfig
+	Rules     []DeviceRule
 }
 
 // Defaults that DESIGN fixes.
