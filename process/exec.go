@@ -32,6 +32,7 @@ func (a *Arm) Exec(u *unit.Unit, argv []string) (spec []byte, cgroup string, err
 	a.isGuest(l.path, true)
 	a.post(func() { a.expectGuest(l) })
 	s := a.spec(r)
+	s.Interactive = true
 	return s.Append(nil), l.path, nil
 }
 

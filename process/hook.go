@@ -40,16 +40,29 @@ func parseLabel(s string) (name string, part unit.Part) {
 	return name, part
 }
 
-// spec describes what r executes and how. A hook or a probe runs as the
-// command does, but for the terminal, which the command has.
+// spec describes what r executes and how. A hook or a probe runs as the command
+// does, but for what only one of them can have: the terminal and the file that
+// it reads. A probe has no standard output but /dev/null, see askExec.
 func (a *Arm) spec(r *run) launch.Spec {
 	u := r.unit
-	s := launch.Spec{Command: r.argv, Directory: u.Directory, User: u.User, Group: u.Group,
-		Umask: u.Umask, Env: u.Env, Cgroup: r.group()}
-	if r.part == unit.Main {
-		s.TTY = u.TTY
-	} else {
+	s := launch.Spec{Command: r.argv, Directory: u.Directory, User: u.User, Group: u.Group, Groups: u.Groups,
+		Umask: u.Umask, Cgroup: r.group(), Env: u.Env, EnvFiles: u.EnvFiles,
+		OOM: int32(u.OOMScore), Nice: int32(u.Nice), IOClass: u.IOClass, IOLevel: int32(u.IOLevel),
+		Policy: u.Policy, Priority: int32(u.Priority),
+		Bounded: u.Bounded, Bounding: u.Capabilities, Ambient: u.Ambient, NoNewPrivs: u.NoNewPrivs,
+		PrivateTmp: u.PrivateTmp, ReadOnly: u.ReadOnly, Writable: u.Writable}
+	for _, l := range u.Rlimits {
+		s.Limits = append(s.Limits, launch.Limit{Resource: l.Name, Soft: l.Soft, Hard: l.Hard})
+	}
+	if r.part != unit.Main {
 		s.Env = append(a.circumstances(u.Name, r.part), u.Env...)
+	}
+	switch r.part {
+	case unit.Main:
+		s.TTY, s.Stdin, s.Stdout, s.Stderr = u.TTY, u.Stdin, u.Stdout, u.Stderr
+	case unit.Parts:
+	default:
+		s.Stdout, s.Stderr = u.Stdout, u.Stderr
 	}
 	return s
 }
