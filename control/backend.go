@@ -39,8 +39,10 @@ type Backend interface {
 	Reload(ctx context.Context, dry bool, who string) ([]unit.Change, error)
 
 	// Run makes a unit of the TOML text, called name, that lives until it is
-	// reset or the machine ends, asks for its start and does not wait for it.
-	// CodeExists: the name is taken; CodeRefused: the text has mistakes.
+	// reset or the machine ends, and starts it. It gives it a moment, so that
+	// one that fails at once is reported as failed; when ctx is done first it
+	// returns the report as it is, and ctx.Err(). CodeExists: the name is
+	// taken; CodeRequest: the text has mistakes, each on a line of its own.
 	Run(ctx context.Context, name, text, who string) ([]unit.Report, error)
 
 	// Exec prepares a command to run as the unit's own processes do: as its

@@ -45,6 +45,11 @@ func (a *app) runUnit(o options) error {
 		return err
 	}
 	if !o.has("wait") {
+		switch u.State {
+		case unit.BackOff, unit.Failed, unit.Stuck: // at once
+			a.outcomes(control.Run, []unit.Report{*u}, 0)
+			return errUnwell
+		}
 		fmt.Fprintf(a.out, "%s runs: svc logs -f %[1]s\n", escape(u.Name))
 		return nil
 	}

@@ -248,6 +248,9 @@ func (b *backend) Run(_ context.Context, name, text, who string) ([]unit.Report,
 		}
 	}
 	u := unit.Report{Name: name, Kind: unit.Task, State: unit.Starting, Exit: b.Exit}
+	if strings.Contains(text, "/no/such") {
+		u.State, u.Why = unit.Failed, "exec \"/no/such\": no such file or directory"
+	}
 	b.Units = append(b.Units, u)
 	b.Lines = append(b.Lines, control.Line{Seq: 1, Unit: name, Text: "hello"})
 	return []unit.Report{u}, nil
