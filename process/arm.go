@@ -158,6 +158,11 @@ func (a *Arm) Close() {
 	for _, l := range a.left {
 		l.leaf.close()
 	}
+	for _, list := range a.stored {
+		for _, s := range list {
+			unix.Close(s.fd)
+		}
+	}
 	for _, l := range a.units {
 		l.close()
 	}

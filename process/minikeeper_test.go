@@ -66,6 +66,14 @@ func (k *miniKeeper) connect() int {
 }
 
 func (k *miniKeeper) serve(fd int) {
+	defer func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.sup == fd {
+			k.sup = -1
+		}
+		unix.Close(fd)
+	}()
 	b := make([]byte, keeper.PacketMax)
 	oob := make([]byte, unix.CmsgSpace(4*keeper.FDMax))
 	for {
@@ -131,6 +139,9 @@ func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
 		k.send(fd, keeper.Packet{Op: keeper.OpSpawned, Token: p.Token, A: p.A, B: p.B}, r.pidfd)
 		go k.await(p.Token, r, r.pid, r.pidfd)
 	case keeper.OpStore:
+		if s, ok := k.stored[string(p.Payload)]; ok {
+			unix.Close(s)
+		}
 		k.stored[string(p.Payload)] = fds[0]
 	case keeper.OpDrop:
 		if s, ok := k.stored[string(p.Payload)]; ok {

@@ -388,6 +388,38 @@ func (b *bench) stopAll2(u *unit.Unit, id unit.Run) {
 	b.over()
 }
 
+// Neither a run nor an epoch leaves a descriptor behind, but what the unit stored.
+func TestFDStoreLeaksNothing(t *testing.T) {
+	b := newBench(t)
+	u := player(unit.ByNotify, "give:one:FDSTORE=1\nFDNAME=a", "again", "pipe:FDSTORE=1", "send:READY=1", "barrier", "exit:0")
+	u.FDStore, u.Watchdog = 1, time.Hour
+	run := func() {
+		id := b.start(u)
+		b.hears("spawned", "ready", "exit 0", "empty")
+		b.do(unit.Release, u, id)
+		b.over()
+		b.end()
+		b.begin()
+	}
+	run()
+	run()
+	before := openFiles(t)
+	for range 4 {
+		b.arm.DropStored("p")
+		run()
+	}
+	defer func() {
+		if t.Failed() {
+			out, _ := exec.Command("ls", "-l", fmt.Sprintf("/proc/%d/fd", os.Getpid())).Output()
+			t.Logf("%d were open:\n%s", before, out)
+		}
+	}()
+	b.until("all is closed", func() bool { return openFiles(t) <= before })
+	if _, stored := b.keeper.held(); stored != 4 {
+		t.Errorf("the keeper holds %d, not 3 of the log and one", stored)
+	}
+}
+
 func TestFDStore(t *testing.T) {
 	b := newBench(t)
 	u := player(unit.ByNotify, "give:one:FDSTORE=1\nFDNAME=a", "again", "send:READY=1", "give:two:FDSTORE=1", "give:three:FDSTORE=1\nFDNAME=b", "give:four:FDSTORE=1", "exit:1")
