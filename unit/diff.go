@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"fmt"
 	"sort"
 
 	"hoopy/unit/schema"
@@ -22,8 +23,10 @@ func Diff(was, now *Config) []Change {
 			continue
 		}
 		var keys []string
-		if u.Kind == Link {
+		if u.Kind == Link && old.Kind == Link {
 			keys = linkDiff(old.Link, u.Link)
+		} else if old.Kind != u.Kind || storageText(old) != storageText(u) {
+			keys = []string{u.Kind.String()}
 		} else if a, b := was.lines[name], now.lines[name]; a != nil && b != nil {
 			keys = schema.Diff(a, b)
 		}
@@ -56,6 +59,17 @@ func (c *Config) byName() map[string]*Unit {
 	return units
 }
 
+// storageText is what init.toml says of a mount or a pool, to be compared.
+func storageText(u *Unit) string {
+	switch {
+	case u.Mount != nil:
+		return fmt.Sprintf("%+v", *u.Mount)
+	case u.Pool != nil:
+		return fmt.Sprintf("%+v", *u.Pool)
+	}
+	return ""
+}
+
 func linkDiff(a, b *LinkConfig) (keys []string) {
 	if a.MatchName != b.MatchName || a.MatchMAC != b.MatchMAC || a.MatchDriver != b.MatchDriver {
 		keys = append(keys, "match")
@@ -75,6 +89,12 @@ func machineDiff(a, b *Machine) (keys []string) {
 	}
 	if !sameTexts(a.Modules, b.Modules) {
 		keys = append(keys, "modules")
+	}
+	if a.HostID != b.HostID {
+		keys = append(keys, "hostid")
+	}
+	if fmt.Sprint(a.Rules) != fmt.Sprint(b.Rules) {
+		keys = append(keys, "device")
 	}
 	return keys
 }

@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"context"
 	"strings"
 	"time"
 )
@@ -129,3 +130,9 @@ const (
 	DeviceWait  = 30 * time.Second // of a mount for its device
 	PoolWait    = 60 * time.Second // of a pool for all its disks
 )
+
+// Tool runs a program to its end for an arm: argv[0] by its absolute path, input
+// on its stdin, its stdout and stderr together as output, cut at 64 KiB. It is
+// ended when ctx is; then, and when it could not be started, there is an error.
+// What it does is charged to the cgroup of the unit called name.
+type Tool func(ctx context.Context, name string, argv []string, input []byte) (output []byte, status Status, err error)
