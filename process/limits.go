@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hoopy/unit"
 )
 
@@ -143,7 +145,11 @@ func (a *Arm) newLeaf(u *unit.Unit, id unit.Run) (*leaf, error) {
 	if _, err := mkdir(path); err != nil {
 		return nil, err
 	}
-	return openLeaf(path)
+	l, err := openLeaf(path)
+	if err != nil {
+		_ = unix.Rmdir(path) // nothing is in it, and nobody would look for it
+	}
+	return l, err
 }
 
 // oomKills is how often the kernel ended a process of the unit for want of

@@ -24,6 +24,7 @@ type miniKeeper struct {
 	rows   map[uint64]*miniRow
 	stored map[string]int
 	log    []keeper.Op
+	errno  unix.Errno // what each spawn comes to; 0: a process
 }
 
 type miniRow struct {
@@ -55,7 +56,14 @@ func (k *miniKeeper) connect() int {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	k.mu.Lock()
+	// What a dead supervisor had asked for is still carried out.
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		k.mu.Lock()
+		if k.sup < 0 || time.Now().After(end) {
+			break
+		}
+		k.mu.Unlock()
+	}
 	if k.sup >= 0 {
 		unix.Shutdown(k.sup, unix.SHUT_RDWR)
 	}
@@ -122,6 +130,11 @@ func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
 			}
 		}
 	case keeper.OpSpawn:
+		if k.errno != 0 {
+			closeAll(fds)
+			k.send(fd, keeper.Packet{Op: keeper.OpSpawned, Token: p.Token, B: uint64(k.errno)})
+			return
+		}
 		unitName := string(p.Payload)
 		go k.spawn(p.Token, unitName, fds)
 	case keeper.OpAck:
