@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"hoopy/acpi":          {},
 	"hoopy/cmd/svc":       {"hoopy/control", "hoopy/unit", "hoopy/unit/schema"},
 	"hoopy/cmd/init": {"hoopy/acpi", "hoopy/control", "hoopy/devices", "hoopy/json", "hoopy/keeper", "hoopy/keeper/rescue", "hoopy/kmsg",
-		"hoopy/netcfg", "hoopy/process/...", "hoopy/supervisor", "hoopy/timers", "hoopy/unit", "hoopy/unit/schema"},
+		"hoopy/netcfg", "hoopy/process/...", "hoopy/supervisor", "hoopy/timers", "hoopy/unit/..."},
 	"hoopy/build/...": {"hoopy/build/...", "hoopy/devices/modindex", "hoopy/unit", "hoopy/unit/schema"},
 	"hoopy/root":      {},
 	"hoopy/e2e/...":   {"hoopy/e2e/...", "hoopy/build/...", "hoopy/control", "hoopy/unit"},

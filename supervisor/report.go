@@ -38,6 +38,7 @@ func (s *State) report(i int) unit.Report {
 	if n.Kind != unit.Milestone {
 		r.StartTimeout, r.StopTimeout = n.startTimeout(), n.stopTimeout()
 	}
+	r.Exit = n.exit
 	if n.main {
 		r.Pid = n.pid
 	}

@@ -81,7 +81,7 @@ func (s *State) started(i int) {
 
 // exited: the main process ended, by itself or because it was asked to. pid
 // is which process that was; 0: not known.
-func (s *State) exited(i int, st unit.Status, pid int) {
+func (s *State) exited(i int, st unit.Status, pid int, more string) {
 	n := &s.nodes[i]
 	code, exited := st.Exit()
 	done := exited && code == 0
@@ -96,7 +96,7 @@ func (s *State) exited(i int, st unit.Status, pid int) {
 	if n.StopMain {
 		n.rest = false // what it forked lives on in the old cgroup
 	}
-	n.lastTook = s.now.Sub(n.lastRun)
+	n.lastTook, n.exit = s.now.Sub(n.lastRun), st
 	switch n.state {
 	case unit.Starting, unit.Ready:
 		if n.runsOnce() && done {
@@ -105,6 +105,9 @@ func (s *State) exited(i int, st unit.Status, pid int) {
 			return
 		}
 		n.fault = describe(st)
+		if more != "" {
+			n.fault += ": " + more
+		}
 		switch {
 		case exited && code == unit.ExitNever:
 			n.never = true

@@ -40,7 +40,7 @@ func (n *node) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(n.run))
 	for _, v := range [...]int64{int64(n.pid), int64(n.since), int64(n.readyAt), int64(n.killAt), int64(n.phase),
 		int64(n.limit), int64(n.retry), int64(n.dueAt), int64(n.lastRun), int64(n.lastTook), int64(n.delay),
-		int64(n.restarts), int64(n.signal)} {
+		int64(n.restarts), int64(n.signal), int64(n.exit)} {
 		b = binary.AppendVarint(b, v)
 	}
 	for _, v := range [...]string{n.fault, n.why, n.note, n.sick} {
@@ -106,7 +106,7 @@ func (r *reader) node(n *node) (name string, broken bool) {
 		*v = unit.Time(r.varint())
 	}
 	n.lastTook, n.delay = time.Duration(r.varint()), time.Duration(r.varint())
-	n.restarts, n.signal = int(r.varint()), int(r.varint())
+	n.restarts, n.signal, n.exit = int(r.varint()), int(r.varint()), unit.Status(r.varint())
 	n.fault, n.why, n.note, n.sick = r.string(), r.string(), r.string(), r.string()
 	h := &n.hook
 	h.run = unit.Run(r.uvarint())

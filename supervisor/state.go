@@ -61,6 +61,7 @@ type node struct {
 	lastRun unit.Time // it was started the last time
 
 	lastTook time.Duration // of lastRun until its end
+	exit     unit.Status   // of the last run of the main command
 	delay    time.Duration // of the last back-off
 	restarts int
 	signal   int // what stops this run; 0: the unit's own

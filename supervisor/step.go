@@ -124,7 +124,7 @@ func (s *State) ofRun(i int, ev unit.Event) {
 		s.gone(i)
 	case unit.Exited:
 		if n.main {
-			s.exited(i, ev.Status, ev.Pid)
+			s.exited(i, ev.Status, ev.Pid, ev.Text)
 		}
 	case unit.Empty:
 		s.emptied(i)

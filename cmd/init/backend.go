@@ -13,6 +13,7 @@ import (
 	"hoopy/process"
 	"hoopy/supervisor"
 	"hoopy/unit"
+	"hoopy/unit/schedule"
 )
 
 // backend answers svc: it asks the loop for the states, the arm for what only
@@ -59,12 +60,16 @@ func (b *backend) Status(ctx context.Context, names []string) (*control.Machine,
 
 // enrich adds what the process arm knows.
 func (b *backend) enrich(r *unit.Report) {
+	if r.Next != 0 {
+		r.NextText = schedule.Words(time.Unix(0, r.Next), time.Now())
+	}
 	if !r.Kind.HasProcess() {
 		return
 	}
+	r.Sessions = b.procs.Sessions(r.Name)
 	r.Memory = b.procs.Memory(r.Name)
 	r.Processes = b.procs.Processes(r.Name)
-	if !r.State.Well() && r.State != unit.Waiting {
+	if !r.Well() && (r.State != unit.Waiting || r.Kind == unit.Timer) {
 		r.LastLines = b.procs.LastLines(r.Name, statusLines)
 	}
 }
