@@ -80,6 +80,9 @@ func (a *Arm) setMain(r *run, pid int) bool {
 	a.cfg.Keeper.Main(r.id, pid, start, fd)
 	a.noteMain(r)
 	a.watchMain(r)
+	if r.stopSignal != 0 {
+		a.signal(r, r.stopSignal) // meant for the main process, whichever that is
+	}
 	return true
 }
 

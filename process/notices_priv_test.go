@@ -304,6 +304,27 @@ func TestMainPid(t *testing.T) {
 	}
 }
 
+// A main process that is told of after the stop signal gets it all the same.
+func TestMainPidAfterStop(t *testing.T) {
+	b := newBench(t)
+	b.hold = true
+	u := player(unit.ByNotify, "send:READY=1", "nanny", "stay:42")
+	id := b.start(u)
+	ev := b.hears("spawned", "ready")
+	b.do(unit.Stop, u, id)
+	b.hold = false
+	b.arm.Do(unit.Action{Op: unit.Commit, Unit: u, Run: id, Seq: ev.Seq})
+	b.hears("main")
+	// It may not have come as far as to catch it.
+	if got := told(b.next()); got != "exit 42" && got != "signal 15" && got != "exit 0: "+exitUnknown {
+		t.Error(got)
+	}
+	b.do(unit.Kill, u, id) // the nanny
+	b.hears("empty")
+	b.do(unit.Release, u, id)
+	b.over()
+}
+
 // A process of another cgroup is nobody's main process.
 func TestMainPidOfAnother(t *testing.T) {
 	b := newBench(t)

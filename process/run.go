@@ -41,8 +41,8 @@ type run struct {
 	exitSeq                                   uint64 // of Exited or StartFailed; 0: nothing to commit
 
 	released   bool
-	stopSignal int  // wanted before there was a process; 0: not
-	killWanted bool // likewise
+	stopSignal int  // it was asked to end with; 0: it was not
+	killWanted bool // it was killed
 
 	speech
 	readyLine
@@ -300,12 +300,9 @@ func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
 	if sig == 0 {
 		sig = int(unix.SIGTERM)
 	}
+	r.stopSignal = sig // for a process that is not there yet, too
 	if r.detached() {
 		a.signalAll(r, sig)
-		return
-	}
-	if r.pidfd < 0 {
-		r.stopSignal = sig // as soon as there is a process
 		return
 	}
 	a.signal(r, sig)
