@@ -84,7 +84,7 @@ func (s *screen) head(b *strings.Builder, unwell int) {
 	} else {
 		parts = append(parts, s.look.paint(green, count(len(s.units), "unit")+" well"))
 	}
-	b.WriteString(strings.Join(parts, "   ") + "\n")
+	s.fill(b, parts)
 	note := func(c colour, text string) { b.WriteString(s.look.paint(c, cut(text, s.look.width)) + "\n") }
 	if m.Ending != "" {
 		note(yellow, "the machine is ending: "+escape(m.Ending))
@@ -103,6 +103,27 @@ func (s *screen) head(b *strings.Builder, unwell int) {
 	}
 }
 
+// fill writes parts in as many lines as they need.
+func (s *screen) fill(b *strings.Builder, parts []string) {
+	const between = "   "
+	used := 0
+	for i, p := range parts {
+		wide := columns(s.look.strip(p))
+		switch {
+		case i == 0:
+		case s.look.width > 0 && used+len(between)+wide > s.look.width:
+			b.WriteString("\n" + gap)
+			used = len(gap)
+		default:
+			b.WriteString(between)
+			used += len(between)
+		}
+		b.WriteString(p)
+		used += wide
+	}
+	b.WriteString("\n")
+}
+
 var titles = []string{"UNIT", "STATE", "SINCE", "PID", "MEM", "RESTARTS", "NOTE"}
 
 // right are the columns of numbers.
@@ -117,14 +138,19 @@ func (s *screen) table(b *strings.Builder, units []unit.Report) {
 		rows = append(rows, s.row(&units[i]))
 	}
 	widths := make([]int, len(titles))
-	for _, row := range rows {
+	for n, row := range rows {
 		for i, cell := range row {
-			widths[i] = max(widths[i], columns(cell))
+			if n > 0 || s.look.width == 0 { // a terminal has no room for empty columns
+				widths[i] = max(widths[i], columns(cell))
+			}
 		}
 	}
 	before := len(gap)
-	for _, w := range widths[:len(widths)-1] {
-		before += w + len(gap)
+	for i, w := range widths[:len(widths)-1] {
+		if w > 0 {
+			widths[i] = max(w, columns(titles[i]))
+			before += widths[i] + len(gap)
+		}
 	}
 	b.WriteString("\n")
 	for n, row := range rows {
@@ -137,8 +163,11 @@ func (s *screen) table(b *strings.Builder, units []unit.Report) {
 			case i == 1:
 				c = stateColour(&units[n-1])
 			}
-			line.WriteString(gap)
 			last := i == len(row)-1
+			if widths[i] == 0 && !last {
+				continue
+			}
+			line.WriteString(gap)
 			switch {
 			case last:
 				if s.look.width > 0 {

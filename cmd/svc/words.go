@@ -47,6 +47,19 @@ func (l look) paint(c colour, s string) string {
 	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
 }
 
+// strip is s without what paint put around it.
+func (l look) strip(s string) string {
+	if !l.colour {
+		return s
+	}
+	if rest, ok := strings.CutPrefix(s, "\x1b["); ok {
+		if _, text, ok := strings.Cut(rest, "m"); ok {
+			s = strings.Replace(text, "\x1b[0m", "", 1)
+		}
+	}
+	return s
+}
+
 // escape makes foreign text harmless for a terminal: no byte of it moves the
 // cursor, changes a colour or ends a line.
 func escape(s string) string {
