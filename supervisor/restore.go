@@ -123,7 +123,7 @@ func (s *State) resume(i int, held map[unit.Run]bool, r *Restored) {
 	}
 	if !n.empty() {
 		r.Adopted++
-		a := unit.Action{Op: unit.Adopt, Unit: n.Unit, Run: n.run, Part: unit.Main}
+		a := unit.Action{Op: unit.Adopt, Unit: n.Unit, Run: n.run, Part: unit.Main, To: n.state}
 		if n.moved {
 			a.Pid = n.pid
 		}

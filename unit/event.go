@@ -171,7 +171,7 @@ type Action struct {
 	Op       ActionOp
 	Unit     *Unit
 	Run      Run
-	Part     Part // of Start and Adopt: what the run executes
+	Part     Part // of Start and Adopt: what the run executes; To of Adopt: its state
 	Pid      int  // of Adopt: the main process as MainPid said; 0: it did not
 	Signal   int
 	Timer    TimerFor

@@ -142,6 +142,7 @@ func TestMoreMistakes(t *testing.T) {
 		{`ready = { tcp = 22, unix = "/a" }`, `ready has 2 of tcp, unix, fd, pid_file, http or exec; write one`},
 		{`ready = { period = "1s" }`, `ready has 0 of tcp, unix, fd, pid_file, http or exec; write one`},
 		{`ready = { tcp = 22, period = "1s" }`, `ready.period is for http and exec; take it out`},
+		{"fd_store = 2\nready = { fd = 4 }", `ready.fd = 4 is taken by what fd_store keeps; write 5 or more`},
 		{`ready = { exec = [] }`, `exec is empty`},
 		{`health = { tcp = "nas:80" }`, `health.tcp = "nas:80" is no address and port; write "127.0.0.1:80" or "[::1]:80"`},
 		{`health = { http = "https://127.0.0.1/" }`, `health.http = "https://127.0.0.1/" asks for TLS, which a probe does not speak; write an "http://" address, or exec`},

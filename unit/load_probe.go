@@ -41,6 +41,9 @@ func (u *Unit) ready(doc *schema.Doc) (mistakes []*schema.Mistake) {
 				u.ReadyProbe.Period = orDefault(ready.Duration("period"), readyPeriod)
 			}
 		}
+		if u.ReadyBy == ByFD && u.ReadyFD < 3+u.FDStore {
+			mistakes = append(mistakes, ready.Mistake("fd", fmt.Sprintf("ready.fd = %d is taken by what fd_store keeps; write %d or more", u.ReadyFD, 3+u.FDStore)))
+		}
 		if ready.Has("period") && u.ReadyBy != ByProbe {
 			mistakes = append(mistakes, ready.Mistake("period", "ready.period is for http and exec; take it out"))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"hoopy/control"
 	"hoopy/supervisor"
@@ -104,11 +105,16 @@ func (b *backend) instances(ctx context.Context, names []string) error {
 	return nil
 }
 
+// runLook is how long Run waits for a start that fails at once.
+const runLook = time.Second
+
 // Run makes a unit of text and starts it.
 func (b *backend) Run(ctx context.Context, name, text, who string) ([]unit.Report, error) {
 	if err := b.add(ctx, name, text); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, runLook)
+	defer cancel()
 	return b.Command(ctx, control.Command{Op: control.Start, Names: []string{name}, Who: who})
 }
 
@@ -119,15 +125,21 @@ func (b *backend) add(ctx context.Context, name, text string) error {
 	if err != nil {
 		return &control.Error{Code: control.CodeRequest, Text: err.Error()}
 	}
+	var refused *control.Error
 	err = b.loop.Call(ctx, func(s *supervisor.State) {
-		if how, _ := s.Ending(); how != 0 {
-			err = errors.New("the machine is ending")
-			return
+		if s.Unit(name) != nil {
+			refused = &control.Error{Code: control.CodeExists, Text: "a unit is called " + name + " already"}
+		} else if how, _ := s.Ending(); how != 0 {
+			refused = &control.Error{Code: control.CodeRefused, Text: "the machine is ending"}
+		} else if err := s.Add(u); err != nil {
+			refused = &control.Error{Code: control.CodeRefused, Text: err.Error()}
 		}
-		err = s.Add(u)
 	})
 	if err != nil {
-		return &control.Error{Code: control.CodeRefused, Text: err.Error()}
+		return err
+	}
+	if refused != nil {
+		return refused
 	}
 	return b.machine.remember(name, text)
 }

@@ -265,9 +265,16 @@ func (m *machine) serveLogs(table process.Table) {
 	if err != nil {
 		m.log.Say(kmsg.Error, err.Error(), "; what programs say to syslog is lost")
 	}
+	have := map[string]bool{syslog.Name: true}
 	for _, u := range m.config.Units {
+		have[u.Name] = true
 		if u.LogFile != nil {
 			m.procs.LogTo(u)
+		}
+	}
+	for _, name := range m.procs.LogNames() {
+		if !have[name] { // the configuration has it no more
+			m.procs.Forget(name)
 		}
 	}
 }
@@ -345,6 +352,9 @@ func (m *machine) said(a unit.Action) {
 	}
 	if a.From != a.To && a.To == unit.Starting && a.Unit.Kind == unit.Timer {
 		m.timers.Ran(a.Unit.Name, bootTime())
+	}
+	if a.From != a.To && a.To == unit.Inactive && a.Unit.FDStore > 0 {
+		m.procs.DropStored(a.Unit.Name) // they were for the next run, and none is wanted
 	}
 	if a.From != a.To && a.To == unit.Ready && a.Unit.Name == unit.Boot {
 		m.devices.booted()
