@@ -258,7 +258,7 @@ func connectUnix(path string) (fault string) {
 // output is nobody's; what it has to complain about goes to the unit's log.
 func (a *Arm) askExec(r *run, q *question, argv []string) {
 	for _, o := range a.runs {
-		if o.part == unit.Parts && o.name == r.name {
+		if o.part == unit.Parts && o.name == r.name && o.tool == nil {
 			a.conclude(q, "the last one has not ended yet, though it was killed")
 			return
 		}
@@ -297,6 +297,11 @@ func (a *Arm) settleProbe(p *run) {
 	if p.row {
 		a.cfg.Keeper.Ack(p.id)
 		p.row = false
+	}
+	if t := p.tool; t != nil {
+		a.forget(p)
+		t.ended <- toolEnd{p.status, p.failure}
+		return
 	}
 	fault := ""
 	if code, ok := p.status.Exit(); p.failure != nil {

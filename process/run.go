@@ -55,6 +55,7 @@ type run struct {
 	wasReady bool      // the epoch before knew
 	care     *care     // asks how it is; nil: nobody does
 	answer   *question // what this run, a probe, is the answer to
+	tool     *tool     // what it is else
 }
 
 type drainState uint8

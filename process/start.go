@@ -81,7 +81,7 @@ func (a *Arm) startFailed(r *run, err error) {
 
 func (a *Arm) spawn(r *run) error {
 	u := r.unit
-	log, err := a.logFor(u)
+	in, out, errs, err := a.streams(r)
 	if err != nil {
 		return err
 	}
@@ -118,13 +118,24 @@ func (a *Arm) spawn(r *run) error {
 		return err
 	}
 	r.row = true
-	out := log.write
-	if r.part == unit.Parts {
-		out = a.null
-	}
-	fds := append([]int{specFD, r.leaf.dir, pair[0], pair[1], a.null, out, log.write}, extra...)
+	fds := append([]int{specFD, r.leaf.dir, pair[0], pair[1], in, out, errs}, extra...)
 	a.cfg.Keeper.Spawn(r.id, label(u.Name, r.part), fds)
 	return nil
+}
+
+// streams are the descriptors 0, 1 and 2 of r.
+func (a *Arm) streams(r *run) (in, out, errs int, err error) {
+	if t := r.tool; t != nil {
+		return t.in, t.out, t.out, nil
+	}
+	log, err := a.logFor(r.unit)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if r.part == unit.Parts {
+		return a.null, a.null, log.write, nil
+	}
+	return a.null, log.write, log.write, nil
 }
 
 // adopt takes over a run that an earlier epoch began, and that was ready then or
