@@ -1,0 +1,86 @@
+package zfs
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// export gives the pool back: it is tried again and again until Kill, then what
+// was written is forced out, and the pool is left as it is.
+func (p *pool) export() {
+	ctx := p.run.alive
+	if _, err := os.Stat(p.a.cfg.Root + "/dev/zfs"); err != nil || p.a.tool("zpool") == "" {
+		return // nothing was ever imported
+	}
+	began, last := time.Now(), ""
+	why := "no time for it"
+	for ctx.Err() == nil {
+		in, _, err := p.imported(ctx)
+		if err == nil && !in {
+			p.a.log(p.run.name + ": " + p.name + " is exported after " + seconds(time.Since(began)))
+			return
+		}
+		if err == nil {
+			p.say("exporting")
+			var out string
+			var ok bool
+			if out, ok, err = p.call(ctx, workLimit, nil, "zpool", "export", p.name); err == nil && !ok {
+				why = p.busy(sentence(out, p.name))
+			} else if err == nil {
+				continue // and see
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			why = err.Error()
+		}
+		p.say(why)
+		if why != last && err == nil {
+			p.a.log(p.run.name + ": " + why)
+			last = why
+		}
+		pause(ctx, busyTime, nil)
+	}
+	if p.run.left() || !p.up && p.lane.hung == 0 {
+		return
+	}
+	p.a.log(p.run.name + ": " + p.name + " is not exported: " + why)
+	_, _, _ = p.call(p.a.ctx, lastLimit, nil, "zpool", "sync", p.name)
+	if _, ok, err := p.call(p.a.ctx, lastLimit, nil, "zpool", "export", "-f", p.name); ok && err == nil {
+		p.a.log(p.run.name + ": " + p.name + " is exported by force")
+	}
+}
+
+// busy says who holds the pool, or else what zpool said.
+func (p *pool) busy(said string) string {
+	if p.a.cfg.Holders == nil {
+		return said
+	}
+	all, err := p.list(p.run.alive)
+	if err != nil {
+		return said
+	}
+	var where []string
+	for _, d := range all {
+		if strings.HasPrefix(d.where, "/") && d.where != "/" && !slices.Contains(where, d.where) {
+			where = append(where, d.where)
+		}
+	}
+	came := make(chan []string, 1)
+	go p.a.guard("holders", func() { came <- p.a.cfg.Holders(where) })
+	t := time.NewTimer(askLimit)
+	defer t.Stop()
+	select {
+	case who := <-came:
+		if len(who) > 0 {
+			return "busy: " + list(who)
+		}
+	case <-t.C:
+	case <-p.run.alive.Done():
+	}
+	return said
+}
