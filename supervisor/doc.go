@@ -16,15 +16,35 @@
 //
 //	               not up                        up
 //	Inactive       stays                         (asked) → Waiting
-//	Waiting        → Inactive                    edges met → Starting
+//	Waiting        → Inactive                    edges met, and due → Starting
 //	Starting       stop when those after it are  stop when a need is lost, else
 //	Ready          stopped                       stays
-//	Stopping       until its processes are gone, then Inactive, Waiting,
-//	               BackOff or Failed
+//	Stopping       until nothing of it is left, then Inactive, Waiting, BackOff,
+//	               Failed or Skipped
 //	BackOff        → Inactive                    timer → Waiting
 //	Failed         → Inactive                    stays until asked
 //	Skipped        → Inactive                    stays until asked
 //	Stuck          until its processes are gone
+//
+// # Runs and hooks
+//
+// A unit has one main run at most and beside it one hook at most, which is a run
+// of its own (run.go, hooks.go). Up: start_pre, the command, start_post. Down:
+// stop_pre, the signal, SIGKILL, and when nothing is left stop_post, once for
+// each life that began. Every step is bounded; what survives SIGKILL makes the
+// unit Stuck, and nothing is started beside it. A hook whose start never reached
+// the keeper is started again by the next epoch: hooks run at least once.
+//
+// # Timers
+//
+// A timer is up and Waiting between its runs, and nobody waits for it; Due has it
+// start like a task. It is never Ready, and never runs twice at once (timer.go).
+//
+// # Configuration
+//
+// A new one is read by a fresh epoch. The old one stops what is removed or
+// changed (Retire), writes its snapshot and ends; the new one finds those units
+// Waiting. Transient units come and go while the graph is in use (Add, Remove).
 //
 // # Edges
 //

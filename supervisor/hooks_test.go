@@ -320,3 +320,12 @@ func TestHooksWithoutASnapshot(t *testing.T) {
 		m.run(10 * time.Second).want("u ready")
 	}
 }
+
+// A condition that does not hold is remembered while stop_post runs.
+func TestSkippedAcrossACrash(t *testing.T) {
+	m := newSim(t, service("u", hooked(pre, stopPost)))
+	m.act["u"] = conduct{absent: "no console", hook: [unit.Parts]hookConduct{stopPost: {takes: time.Second}}}
+	m.boot().run(500 * time.Millisecond).want("u stopping")
+	m.crash(m.s.Append(nil))
+	m.run(2 * time.Second).want("u skipped")
+}

@@ -104,6 +104,22 @@ func TestCrashWhileStopping(t *testing.T) {
 	m.run(2 * time.Second).want("u inactive") // 10 s from the first TERM, not from the crash
 }
 
+// The kill is in the snapshot and was never carried out.
+func TestCrashBeforeTheKill(t *testing.T) {
+	m := newSim(t, service("u")).boot().run(time.Second)
+	m.act["u"] = conduct{ignoreTerm: true}
+	m.send(unit.Event{Op: unit.AskStop, Unit: "u"})
+	m.run(9 * time.Second)
+	m.now = m.now.Add(time.Second)
+	n := m.node("u")
+	m.s.Step(unit.Event{Op: unit.TimerFired, Unit: "u", Timer: unit.StopTimer, Gen: n.gen[unit.StopTimer], Now: m.now})
+	if n.killAt == 0 {
+		t.Fatal("not killed")
+	}
+	m.crash(m.s.Append(nil))
+	m.run(time.Second).want("u inactive")
+}
+
 func TestCrashDuringTheEnd(t *testing.T) {
 	m := newSim(t, service("u"), service("v", after("u"))).boot().run(time.Second)
 	m.act["u"] = conduct{ignoreTerm: true}
