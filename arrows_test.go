@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"hoopy/process/...":   {"hoopy/process/...", "hoopy/keeper", "hoopy/unit"},
 	"hoopy/netcfg":        {"hoopy/json", "hoopy/unit"},
 	"hoopy/devices/...":   {"hoopy/devices/..."},
+	"hoopy/zfs":           {"hoopy/unit"},
 	"hoopy/acpi":          {},
 	"hoopy/cmd/svc":       {"hoopy/control", "hoopy/unit", "hoopy/unit/schema"},
 	"hoopy/cmd/init": {"hoopy/acpi", "hoopy/control", "hoopy/devices", "hoopy/json", "hoopy/keeper", "hoopy/keeper/rescue", "hoopy/kmsg",
