@@ -83,7 +83,7 @@ func (p *pool) refresh(ctx context.Context) (well, there bool) {
 	case ctx.Err() != nil:
 		return false, true
 	case errors.Is(err, errHung):
-		p.tell(err.Error(), err.Error(), "no answer", "")
+		p.tell(err.Error(), "zpool "+errHung.Error(), "no answer", "")
 		return false, true
 	case err != nil || !ok || !read:
 		text := "zpool: " + sentence(out, p.name)
