@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"hoopy/control":       {"hoopy/json", "hoopy/unit"},
 	"hoopy/process/...":   {"hoopy/process/...", "hoopy/keeper", "hoopy/unit"},
 	"hoopy/netcfg":        {"hoopy/json", "hoopy/unit"},
-	"hoopy/devices/...":   {"hoopy/devices/..."},
+	"hoopy/devices/...":   {"hoopy/devices/...", "hoopy/unit"},
 	"hoopy/zfs":           {"hoopy/unit"},
 	"hoopy/acpi":          {},
 	"hoopy/cmd/svc":       {"hoopy/control", "hoopy/unit", "hoopy/unit/schema"},

@@ -53,8 +53,19 @@ func names(dir string) []string {
 }
 
 // classes whose devices the subscriber hears of though they were there before,
-// in this order.
-var classes = [...]string{"net", "block", "input", "misc", "tty"}
+// in this order: those that have nodes which are not root's alone.
+var classes = [...]string{
+	"net", "block", "input", "misc", "tty", "mem", "vc", "sound", "drm", "graphics", "video4linux", "media", "kfd", "printer",
+	"scsi_generic", "scsi_tape", "hidraw", "usbmisc", "usb",
+}
+
+// classDir is where sysfs lists the devices of a class; usb is a bus.
+func classDir(sys, class string) string {
+	if class == "usb" {
+		return filepath.Join(sys, "bus/usb/devices")
+	}
+	return filepath.Join(sys, "class", class)
+}
 
 // known remembers the devices of these classes by path, with what tells a
 // device from its successor at the same path.
@@ -99,7 +110,7 @@ func (k known) scan(sys string, yield func(Uevent)) {
 	var fresh []Uevent
 	here := map[string]bool{}
 	for _, class := range classes {
-		dir := filepath.Join(sys, "class", class)
+		dir := classDir(sys, class)
 		for _, name := range names(dir) {
 			u, ok := existing(dir, name, class)
 			if !ok {

@@ -24,8 +24,23 @@
 // processors it does not even begin before WayIn. Readers never work: the socket's reader hands
 // messages to a queue, the modules are loaded by others.
 //
+// # The catalog
+//
+// A Catalog reads what block devices hold, each in a goroutine of its own and 16
+// at a time: a dead disk costs nobody else anything, and after 10 s it is told of
+// without its contents. From that come unit.Disk for the arms, the links that
+// udev would make (60-persistent-storage.rules), the database below /run/udev
+// that libudev reads, and the units of kind device. It runs the rules of
+// init.toml, and passes events on to those who listen with libudev. Links are made
+// by rename and taken away with their device; of several devices that claim one,
+// the same has it at each boot.
+//
+// There is no /run/udev/control: by that libdevmapper knows that nobody will
+// answer its cookies, and makes its nodes itself.
+//
 // # What it does not do
 //
-// No /dev/disk links, no probing, no renaming of links, no rules language;
-// devtmpfs makes the nodes, and only a small table of their groups is ours.
+// No renaming of network cards, no rules language, no hardware database, no tags
+// below /run/udev/tags; devtmpfs makes the nodes, and only a table of their groups
+// is ours. FibreChannel and iSCSI have no links by path.
 package devices

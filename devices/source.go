@@ -34,6 +34,10 @@ type Config struct {
 	Cmdline string       // text of /proc/cmdline
 	Log     func(string) // what an operator should read; called from any goroutine; nil drops it
 	Debug   func(string) // what became of each module; likewise
+	// Catalog is told of every event before the subscriber is, and of the end of
+	// the first coldplug, which is through when the catalog says so. nil: there is
+	// none. It outlives the source.
+	Catalog *Catalog
 
 	testOnlyKernel kernel
 	testOnlyReader reader
@@ -176,23 +180,35 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 				s.config.Log(err.Error())
 			}
 		}
+		if s.config.Catalog != nil {
+			s.config.Catalog.Event(u)
+		}
 		each(u)
+	}
+	take := func() {
+		for _, u := range s.queue.take() {
+			k.note(u)
+			if alias := u.Env["MODALIAS"]; alias != "" && u.Action != "remove" && u.Action != "unbind" {
+				s.jobs.add(job{name: alias}, laneOf(alias))
+			}
+			tell(u)
+		}
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-s.queue.wake:
-			for _, u := range s.queue.take() {
-				k.note(u)
-				if alias := u.Env["MODALIAS"]; alias != "" && u.Action != "remove" && u.Action != "unbind" {
-					s.jobs.add(job{name: alias}, laneOf(alias))
-				}
-				tell(u)
-			}
+			take()
 		case last := <-s.scans:
 			k.scan(s.sys, tell)
-			if last {
+			if !last {
+				continue
+			}
+			take() // what came meanwhile belongs to it
+			if c := s.config.Catalog; c != nil {
+				c.Settle(func() { close(s.through) })
+			} else {
 				close(s.through)
 			}
 		}

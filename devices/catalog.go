@@ -1,0 +1,497 @@
+package devices
+
+import (
+	"context"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hoopy/unit"
+)
+
+const (
+	// atOnce bounds the block devices that are read at a time.
+	atOnce = 16
+	// answerLimit is how long a block device may take to be read; then it is told
+	// of as the kernel knows it, and no other waits for it.
+	answerLimit = 10 * time.Second
+)
+
+// CatalogConfig configures NewCatalog.
+type CatalogConfig struct {
+	Root  string            // folder that stands for "/"; empty is "/"
+	Disks []unit.Disks      // who wants to know of block devices; called from one goroutine
+	Emit  func(unit.Event)  // takes what happens to units of devices; must not block
+	Log   func(string)      // what an operator should read
+	Fault func(any, []byte) // is told of a panic; nil: it is logged
+	Rules []unit.DeviceRule // [[device]] of init.toml; see Catalog.Rules
+	Quiet bool              // do not tell programs that listen with libudev
+
+	testOnlyOpen func(path string) (*volume, error)
+}
+
+// Catalog knows the devices that there are: it reads what block devices hold,
+// keeps the links below /dev and the database below /run/udev, applies the rules
+// of init.toml and carries out the units of devices. One goroutine, Run's, owns
+// all of it; what can hang on a dead disk is done beside it.
+type Catalog struct {
+	cfg           CatalogConfig
+	sys, dev, run string
+
+	mu     sync.Mutex
+	order  []string // device paths with news, in the order they came
+	news   map[string]*news
+	posted []any // unit.Action, finding, silent, settle, []unit.DeviceRule
+	wake   chan struct{}
+	notes  []string // see Warnings
+
+	// Below is the loop's alone.
+	ctx      context.Context
+	known    map[string]*entry
+	claims   map[string][]*entry // of a link below /dev, the one that has it first
+	twice    map[string]bool     // links that were reported to be claimed twice
+	waiting  []*entry            // for a free reader
+	reading  int
+	settling []settle
+	rules    []unit.DeviceRule
+	groups   map[string]int
+	users    map[string]int
+	units    map[string]*deviceUnit
+	watch    *watch
+	listen   int // socket to libudev's listeners; -1: none
+}
+
+// news is what happened to one device since the loop looked: it went, it is
+// there (again), or both in this order. So the queue is no longer than the list
+// of devices, whatever the kernel sends.
+type news struct {
+	gone *Uevent
+	here *Uevent
+}
+
+// settle waits for the readers of some devices.
+type settle struct {
+	paths map[string]bool
+	done  func()
+}
+
+// entry is a device.
+type entry struct {
+	u       Uevent // the last news
+	since   int64  // µs of CLOCK_MONOTONIC, as in udev's database
+	props   map[string]string
+	links   []string
+	disk    unit.Disk
+	first   string // who is first has the links that several claim
+	told    bool
+	busy    bool // a reader is at it
+	queued  bool
+	again   bool // there was news meanwhile
+	isLate  bool
+	limit   *time.Timer
+	watched int32
+}
+
+type silent struct{ e *entry } // for answerLimit
+
+// NewCatalog makes a catalog; nothing happens before Run, and everything else
+// may be called already.
+func NewCatalog(c CatalogConfig) *Catalog {
+	if c.Root == "" {
+		c.Root = "/"
+	}
+	if c.Log == nil {
+		c.Log = func(string) {}
+	}
+	if c.Emit == nil {
+		c.Emit = func(unit.Event) {}
+	}
+	if c.testOnlyOpen == nil {
+		c.testOnlyOpen = openVolume
+	}
+	return &Catalog{
+		cfg: c, sys: filepath.Join(c.Root, "sys"), dev: filepath.Join(c.Root, "dev"), run: filepath.Join(c.Root, "run/udev"),
+		news: map[string]*news{}, wake: make(chan struct{}, 1), known: map[string]*entry{}, claims: map[string][]*entry{},
+		twice: map[string]bool{}, rules: c.Rules, units: map[string]*deviceUnit{}, listen: -1,
+	}
+}
+
+// Event takes a uevent of a Source. It never blocks; news about one device that
+// come faster than they are read are taken together.
+func (c *Catalog) Event(u Uevent) {
+	c.mu.Lock()
+	if u.Action == "move" {
+		if old := u.Env["DEVPATH_OLD"]; old != "" {
+			c.note(old, true, &Uevent{Action: "remove", DevPath: old, Subsystem: u.Subsystem, Env: map[string]string{"SUBSYSTEM": u.Subsystem}})
+		}
+	}
+	c.note(u.DevPath, u.Action == "remove", &u)
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *Catalog) note(path string, gone bool, u *Uevent) {
+	n := c.news[path]
+	if n == nil {
+		n = &news{}
+		c.news[path] = n
+		c.order = append(c.order, path)
+	}
+	if gone {
+		n.gone, n.here = u, nil
+	} else {
+		n.here = u
+	}
+}
+
+// Settle is for the end of a coldplug: done is called when all that is known by
+// then was read, or did not answer in time. What has vanished while nobody
+// listened is gone by then, too. The subscribers are told Settled the first time.
+func (c *Catalog) Settle(done func()) { c.post(settle{done: done}) }
+
+// Do takes an action on the unit of a device; it never blocks.
+func (c *Catalog) Do(a unit.Action) { c.post(a) }
+
+// Rules replaces the rules of init.toml, also for devices that are there.
+func (c *Catalog) Rules(rules []unit.DeviceRule) { c.post(rules) }
+
+// Warnings tells what svc status should show of devices: names that several
+// claim, disks that do not answer.
+func (c *Catalog) Warnings() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.notes...)
+}
+
+func (c *Catalog) post(v any) {
+	c.mu.Lock()
+	c.posted = append(c.posted, v)
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *Catalog) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the catalog until ctx ends. Links, database and devices stay as they
+// are then; readers that hang on a disk end when it answers.
+func (c *Catalog) Run(ctx context.Context) error {
+	c.ctx = ctx
+	c.groups, c.users = readGroups(c.cfg.Root), readNames(filepath.Join(c.cfg.Root, "etc/passwd"))
+	if !c.cfg.Quiet {
+		c.listen = openListeners()
+	}
+	if w, err := openWatch(); err != nil {
+		c.cfg.Log("devices: inotify: " + err.Error())
+	} else {
+		c.watch = w
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			defer c.guard("watch")
+			w.read(func(id int32) { c.post(id) })
+		}()
+		defer func() { w.close(); <-over }()
+	}
+	defer func() {
+		if c.listen >= 0 {
+			_ = unix.Close(c.listen)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.wake:
+			c.turn()
+		}
+	}
+}
+
+// turn takes all that came: devices first, so that who asks afterwards sees them.
+func (c *Catalog) turn() {
+	defer c.guard("catalog")
+	c.mu.Lock()
+	order, all, posted := c.order, c.news, c.posted
+	c.order, c.news, c.posted = nil, map[string]*news{}, nil
+	c.mu.Unlock()
+	for _, path := range order {
+		n := all[path]
+		if n.gone != nil {
+			c.gone(path, *n.gone)
+		}
+		if n.here != nil {
+			c.here(*n.here)
+		}
+	}
+	for _, v := range posted {
+		switch v := v.(type) {
+		case unit.Action:
+			c.act(v)
+		case finding:
+			c.found(v)
+		case silent:
+			c.late(v.e)
+		case settle:
+			c.sweep()
+			v.paths = map[string]bool{}
+			for path, e := range c.known {
+				if e.busy || e.queued {
+					v.paths[path] = true
+				}
+			}
+			c.settling = append(c.settling, v)
+		case []unit.DeviceRule:
+			c.rules = v
+			for _, e := range c.known {
+				c.here(e.u)
+			}
+		case int32:
+			c.written(v)
+		}
+	}
+	c.settle("")
+	c.look()
+}
+
+// guard is deferred: a panic ends this life of the supervisor, or one turn.
+func (c *Catalog) guard(where string) {
+	if p := recover(); p != nil {
+		if c.cfg.Fault != nil {
+			c.cfg.Fault(p, debug.Stack())
+			return
+		}
+		c.cfg.Log("devices: " + where + ": panic\n" + string(debug.Stack()))
+	}
+}
+
+// settle crosses a device off; those who waited for it last are told.
+func (c *Catalog) settle(path string) {
+	rest := c.settling[:0]
+	for _, s := range c.settling {
+		delete(s.paths, path)
+		if len(s.paths) > 0 {
+			rest = append(rest, s)
+			continue
+		}
+		for _, d := range c.cfg.Disks {
+			d.Settled()
+		}
+		if s.done != nil {
+			s.done()
+		}
+	}
+	c.settling = rest
+}
+
+// here takes a device that is there.
+func (c *Catalog) here(u Uevent) {
+	e := c.known[u.DevPath]
+	if e != nil && identify(e.u) != identify(u) {
+		c.gone(u.DevPath, e.u) // another at the same place
+		e = nil
+	}
+	if e == nil {
+		e = &entry{since: monotonic()}
+		c.known[u.DevPath] = e
+	}
+	e.u = u
+	if u.Subsystem == "block" {
+		c.read(e)
+		return
+	}
+	if u.DevName == "" && u.Subsystem != "net" {
+		return // nobody asks the database for it
+	}
+	c.claim(e, c.applyRules(u))
+	c.record(e)
+	c.tell(e, u)
+}
+
+// gone takes a device away.
+func (c *Catalog) gone(path string, u Uevent) {
+	e := c.known[path]
+	if e == nil {
+		return
+	}
+	delete(c.known, path)
+	if e.limit != nil {
+		e.limit.Stop()
+	}
+	if e.busy && !e.isLate {
+		c.free()
+	}
+	c.claim(e, nil)
+	c.forget(e)
+	if c.watch != nil && e.watched != 0 {
+		c.watch.drop(e.watched)
+	}
+	if e.told {
+		for _, d := range c.cfg.Disks {
+			d.Gone(e.u.DevName)
+		}
+	}
+	u.Action = "remove"
+	c.tell(e, u)
+	c.settle(path)
+}
+
+// read has a block device read, now or when there is a free reader. The last
+// news win: what came while it was read has it read once more.
+func (c *Catalog) read(e *entry) {
+	switch {
+	case e.busy:
+		e.again = true
+	case e.queued:
+	case c.reading < atOnce:
+		c.reader(e)
+	default:
+		e.queued = true
+		c.waiting = append(c.waiting, e)
+	}
+}
+
+func (c *Catalog) reader(e *entry) {
+	c.reading++
+	e.busy, e.queued, e.isLate, e.again = true, false, false, false
+	e.limit = time.AfterFunc(answerLimit, func() { c.post(silent{e}) })
+	u := e.u
+	go func() {
+		f := finding{e: e}
+		defer func() { c.post(f) }()
+		defer c.guard(u.DevName)
+		f = c.inspect(u)
+		f.e = e
+	}()
+}
+
+// free gives a reader's place to who waits for it.
+func (c *Catalog) free() {
+	c.reading--
+	for len(c.waiting) > 0 && c.reading < atOnce {
+		next := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		if c.known[next.u.DevPath] == next {
+			c.reader(next)
+		}
+	}
+}
+
+// late: a disk does not answer. It is told of without what is on it.
+func (c *Catalog) late(e *entry) {
+	if !e.busy || e.isLate || c.known[e.u.DevPath] != e {
+		return
+	}
+	e.isLate = true
+	c.warn(e.u.DevName + " does not answer")
+	if !e.told {
+		c.take(finding{e: e, disk: diskOf(e.u), size: 1, props: map[string]string{}})
+	}
+	c.free()
+	c.settle(e.u.DevPath)
+}
+
+// found takes what a reader has read.
+func (c *Catalog) found(f finding) {
+	e := f.e
+	if c.known[e.u.DevPath] != e {
+		return // it went meanwhile
+	}
+	e.limit.Stop()
+	e.busy = false
+	if e.isLate {
+		c.unwarn(e.u.DevName + " does not answer")
+	} else {
+		c.free()
+	}
+	if f.note != "" {
+		c.cfg.Log(e.u.DevName + ": " + f.note)
+	}
+	if e.again {
+		c.read(e)
+		if e.told {
+			return // what was read is old already
+		}
+	}
+	c.take(f)
+	if !e.busy && !e.queued {
+		c.settle(e.u.DevPath)
+	}
+}
+
+// take makes what is known of a disk true: links, database, subscribers.
+func (c *Catalog) take(f finding) {
+	e := f.e
+	e.props, e.first = f.props, f.first
+	links := append(f.links, c.applyRules(e.u)...)
+	c.claim(e, links)
+	if c.watch != nil && e.watched == 0 && f.size > 0 {
+		e.watched = c.watch.add(filepath.Join(c.dev, e.u.DevName))
+	}
+	c.record(e)
+	f.disk.Links = links
+	switch {
+	case f.size == 0: // no medium, a loop device that nothing is bound to
+		if e.told {
+			e.told = false
+			for _, d := range c.cfg.Disks {
+				d.Gone(e.u.DevName)
+			}
+		}
+	case !e.told || !sameDisk(&e.disk, &f.disk):
+		e.told = true
+		for _, d := range c.cfg.Disks {
+			d.Disk(f.disk)
+		}
+	}
+	e.disk = f.disk
+	c.tell(e, e.u)
+}
+
+// written: somebody has closed a device that he could write to; as udev's watch.
+func (c *Catalog) written(id int32) {
+	for _, e := range c.known {
+		if e.watched == id && id != 0 {
+			e.u.Action = "change"
+			c.read(e)
+		}
+	}
+}
+
+func (c *Catalog) warn(note string) {
+	c.cfg.Log(note)
+	c.mu.Lock()
+	c.notes = append(c.notes, note)
+	c.mu.Unlock()
+}
+
+func (c *Catalog) unwarn(note string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, n := range c.notes {
+		if n == note {
+			c.notes = append(c.notes[:i:i], c.notes[i+1:]...)
+			return
+		}
+	}
+}
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // every Linux has it
+	return ts.Nano() / 1000
+}
+
+func sameDisk(a, b *unit.Disk) bool {
+	return a.Node == b.Node && a.Dev == b.Dev && a.Disk == b.Disk && a.Size == b.Size && a.ID == b.ID && a.Type == b.Type && a.Usage == b.Usage &&
+		a.UUID == b.UUID && a.Label == b.Label && a.PartUUID == b.PartUUID && a.PartLabel == b.PartLabel && a.Dirty == b.Dirty && a.Pool == b.Pool &&
+		a.PoolGUID == b.PoolGUID && a.VdevGUID == b.VdevGUID && strings.Join(a.Links, "\x00") == strings.Join(b.Links, "\x00")
+}
