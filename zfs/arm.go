@@ -30,10 +30,10 @@ type Config struct {
 	// Pools are those of the configuration; the unit of all pools leaves them
 	// alone.
 	Pools []unit.PoolConfig
-	// Holders names the processes that use something below one of the places:
-	// "rsync (pid 4120) holds /tank/misc". It may take its time. nil: nobody
-	// knows.
-	Holders func(where []string) []string
+	// Holders names the processes that use something below a place: "rsync (pid
+	// 4120) holds /tank/misc"; empty: nobody does. It may take its time. nil:
+	// nobody knows.
+	Holders func(where string) string
 	// Root is put before the paths of programs, /sys and /dev. For tests.
 	Root string
 }

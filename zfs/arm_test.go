@@ -180,7 +180,7 @@ func TestLocked(t *testing.T) {
 	p.keys["tank/photos"], p.keys["tank/misc"] = "secret", "in a file"
 	p.mountRefused["tank/bad"] = "cannot mount '/bad': directory is not empty\n"
 	bubble(t, []*fakePool{p}, nil, func(r *rig) {
-		if _, err := r.a.Unlock(t.Context(), "tank", []byte("secret")); err == nil {
+		if _, err := r.a.Unlock(r.t.Context(), "tank", []byte("secret")); err == nil {
 			t.Error("a pool that is not there is unlocked")
 		}
 		r.a.Disk(disk(p, 1))
@@ -197,15 +197,15 @@ func TestLocked(t *testing.T) {
 		r.has(well + "; tank/photos is locked: svc unlock tank/photos; " + bad + "; tank/photos/x waits for what is locked on /tank/photos")
 
 		wrong := []byte("wrong")
-		_, err := r.a.Unlock(t.Context(), "tank/photos", wrong)
+		_, err := r.a.Unlock(r.t.Context(), "tank/photos", wrong)
 		if err == nil || err.Error() != "tank/photos: Incorrect key provided for 'tank/photos'" {
 			t.Errorf("wrong: %v", err)
 		}
-		text, err := r.a.Unlock(t.Context(), "tank", []byte("secret"))
+		text, err := r.a.Unlock(r.t.Context(), "tank", []byte("secret"))
 		if err != nil || text != "tank/photos is unlocked; "+bad {
 			t.Errorf("right: %q, %v", text, err)
 		}
-		if text, err = r.a.Unlock(t.Context(), "tank/photos/x", []byte("secret")); err != nil || text != "tank/photos/x is not locked" {
+		if text, err = r.a.Unlock(r.t.Context(), "tank/photos/x", []byte("secret")); err != nil || text != "tank/photos/x is not locked" {
 			t.Errorf("again: %q, %v", text, err)
 		}
 		for _, b := range append(r.z.inputs, wrong) {
@@ -227,7 +227,7 @@ func TestLocked(t *testing.T) {
 		if got := strings.Join(mounted, " "); got != "tank tank/photos tank/photos/x tank/misc" {
 			t.Errorf("mounted: %s", got)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(r.t.Context())
 		cancel()
 		if _, err := r.a.Unlock(ctx, "tank", []byte("secret")); err != nil && !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "busy") {
 			t.Error(err)
@@ -240,7 +240,7 @@ func TestBusyExport(t *testing.T) {
 		p := mirror("tank", 1000)
 		p.busy = "cannot unmount '/tank': pool or dataset is busy\n"
 		holders := func(c *Config) {
-			c.Holders = func(where []string) []string { return []string{"rsync (pid 4120) holds " + where[0]} }
+			c.Holders = func(where string) string { return "rsync (pid 4120) holds " + where }
 		}
 		bubble(t, []*fakePool{p}, holders, func(r *rig) {
 			r.a.Disk(disk(p, 1))

@@ -2,7 +2,6 @@ package zfs
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -64,20 +63,22 @@ func (p *pool) busy(said string) string {
 	if err != nil {
 		return said
 	}
-	var where []string
-	for _, d := range all {
-		if strings.HasPrefix(d.where, "/") && d.where != "/" && !slices.Contains(where, d.where) {
-			where = append(where, d.where)
+	came := make(chan string, 1)
+	go p.a.guard("holders", func() {
+		who := ""
+		for _, d := range all {
+			if strings.HasPrefix(d.where, "/") && d.where != "/" && who == "" {
+				who = p.a.cfg.Holders(d.where)
+			}
 		}
-	}
-	came := make(chan []string, 1)
-	go p.a.guard("holders", func() { came <- p.a.cfg.Holders(where) })
+		came <- who
+	})
 	t := time.NewTimer(askLimit)
 	defer t.Stop()
 	select {
 	case who := <-came:
-		if len(who) > 0 {
-			return "busy: " + list(who)
+		if who != "" {
+			return "busy: " + who
 		}
 	case <-t.C:
 	case <-p.run.alive.Done():

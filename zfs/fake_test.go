@@ -84,6 +84,11 @@ func (z *fakeZFS) do(argv []string, input string) (string, int) {
 		}
 	}
 	verb := argv[0] + " " + argv[1]
+	for _, q := range z.pools {
+		if verb == "zpool import" && argv[len(argv)-2] == strconv.FormatUint(q.guid, 10) {
+			p, q.name = q, last
+		}
+	}
 	switch {
 	case verb == "zpool list" && last == "name,guid":
 		out := ""
@@ -183,12 +188,16 @@ func (p *fakePool) tree(argv []string) (tree, state string, n int) {
 	rows := ""
 	for i, d := range p.disks {
 		seen := argv == nil && !p.lost[i] || slices.Contains(argv, d)
-		p.lost[i] = !seen
 		if seen {
 			n++
 			rows += "\t    " + filepath.Base(d) + "  ONLINE\n"
 		} else {
 			rows += "\t    " + strconv.FormatUint(p.guid+uint64(i)+1, 10) + "  UNAVAIL\n"
+		}
+	}
+	for i, d := range p.disks {
+		if argv != nil && n > 0 {
+			p.lost[i] = !slices.Contains(argv, d)
 		}
 	}
 	state = "ONLINE"

@@ -183,7 +183,7 @@ func (a *Arm) ailing(f *found) string {
 		v := &f.vdevs[i]
 		state := ""
 		switch {
-		case !v.leaf || v.state == "ONLINE" || v.state == "AVAIL" || v.state == "INUSE":
+		case !v.leaf || v.state == "ONLINE" || v.spare():
 			continue
 		case v.missing():
 			state = "missing"

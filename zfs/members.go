@@ -160,7 +160,7 @@ func (a *Arm) missing(f *found) (text string, n int) {
 	disks := 0
 	for i := range f.vdevs {
 		v := &f.vdevs[i]
-		if !v.leaf {
+		if !v.leaf || v.spare() {
 			continue
 		}
 		disks++

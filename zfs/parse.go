@@ -25,6 +25,9 @@ type vdev struct {
 
 func (v *vdev) missing() bool { return v.leaf && (v.state == "UNAVAIL" || v.state == "REMOVED") }
 
+// spare: it has a state of its own only where it is listed as a spare.
+func (v *vdev) spare() bool { return v.state == "AVAIL" || v.state == "INUSE" }
+
 // parse reads the output of zpool import without a pool, or of zpool status.
 func parse(out string) (pools []found) {
 	var f *found
