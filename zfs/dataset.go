@@ -1,10 +1,10 @@
 package zfs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -56,8 +56,12 @@ func (p *pool) mount(ctx context.Context) {
 			cover = append(cover, d.where)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b dataset) int {
-		return cmp.Or(cmp.Compare(strings.Count(a.where, "/"), strings.Count(b.where, "/")), strings.Compare(a.where, b.where))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i].where, all[j].where
+		if m, n := strings.Count(a, "/"), strings.Count(b, "/"); m != n {
+			return m < n
+		}
+		return a < b || a == b && all[i].name < all[j].name
 	})
 	for i := range all {
 		d := &all[i]

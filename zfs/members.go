@@ -1,8 +1,8 @@
 package zfs
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +38,10 @@ func (a *Arm) strangers() (pools []stranger, settled bool) {
 		}
 		pools = append(pools, s)
 	}
-	slices.SortFunc(pools, func(x, y stranger) int { return cmp.Or(strings.Compare(x.name, y.name), cmp.Compare(x.guid, y.guid)) })
+	sort.Slice(pools, func(i, j int) bool {
+		x, y := &pools[i], &pools[j]
+		return x.name < y.name || x.name == y.name && x.guid < y.guid
+	})
 	return pools, a.settled
 }
 
@@ -95,8 +98,8 @@ func (p *pool) members() members {
 			}
 		}
 	}
-	slices.Sort(m.paths)
-	slices.Sort(m.guids)
+	sort.Strings(m.paths)
+	sort.Slice(m.guids, func(i, j int) bool { return m.guids[i] < m.guids[j] })
 	return m
 }
 

@@ -32,7 +32,7 @@ func (v *vdev) spare() bool { return v.state == "AVAIL" || v.state == "INUSE" }
 func parse(out string) (pools []found) {
 	var f *found
 	key := ""
-	for line := range strings.Lines(out) {
+	for _, line := range strings.Split(out, "\n") {
 		line = strings.TrimRight(line, "\r\n")
 		text := strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(text, " ")
@@ -141,7 +141,7 @@ const datasetColumns = "name,mountpoint,canmount,keystatus,mounted,encryptionroo
 
 // datasets reads what zfs list -H -p -o datasetColumns says.
 func datasets(out string) (list []dataset) {
-	for line := range strings.Lines(out) {
+	for _, line := range strings.Split(out, "\n") {
 		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		if len(f) != 7 || f[0] == "" {
 			continue

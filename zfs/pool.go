@@ -131,7 +131,7 @@ func (p *pool) imported(ctx context.Context) (in bool, other uint64, err error) 
 	if err == nil && !ok {
 		err = errors.New("zpool list: " + sentence(out, p.name))
 	}
-	for line := range strings.Lines(out) {
+	for _, line := range strings.Split(out, "\n") {
 		name, number, tabbed := strings.Cut(strings.TrimSpace(line), "\t")
 		id, _ := strconv.ParseUint(number, 10, 64)
 		switch {
