@@ -31,7 +31,8 @@ type CatalogConfig struct {
 	Rules []unit.DeviceRule // [[device]] of init.toml; see Catalog.Rules
 	Quiet bool              // do not tell programs that listen with libudev
 
-	testOnlyOpen func(path string) (*volume, error)
+	testOnlyOpen  func(path string) (*volume, error)
+	testOnlyLimit time.Duration // for answerLimit
 }
 
 // Catalog knows the devices that there are: it reads what block devices hold,
@@ -109,6 +110,9 @@ func NewCatalog(c CatalogConfig) *Catalog {
 	}
 	if c.Emit == nil {
 		c.Emit = func(unit.Event) {}
+	}
+	if c.testOnlyLimit == 0 {
+		c.testOnlyLimit = answerLimit
 	}
 	if c.testOnlyOpen == nil {
 		c.testOnlyOpen = openVolume
@@ -362,7 +366,7 @@ func (c *Catalog) read(e *entry) {
 func (c *Catalog) reader(e *entry) {
 	c.reading++
 	e.busy, e.queued, e.isLate, e.again = true, false, false, false
-	e.limit = time.AfterFunc(answerLimit, func() { c.post(silent{e}) })
+	e.limit = time.AfterFunc(c.cfg.testOnlyLimit, func() { c.post(silent{e}) })
 	u := e.u
 	go func() {
 		f := finding{e: e}
