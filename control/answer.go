@@ -115,6 +115,11 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 		ctx, cancel := bounded(s.limits.status)
 		defer cancel()
 		out.Exec, err = s.backend.Exec(ctx, r.Names[0], r.Command, asker)
+	case Unlock:
+		ctx, cancel := bounded(r.wait())
+		defer cancel()
+		out.Text, err = s.backend.Unlock(ctx, r.Names[0], r.Secret, asker)
+		clear(r.Secret)
 	case Graph:
 		ctx, cancel := bounded(s.limits.status)
 		defer cancel()
@@ -146,7 +151,7 @@ func (s *server) answer(ctx context.Context, c *conn, r *Request) {
 // rootOnly are the requests that change something or show what may be secret.
 var rootOnly = map[Op]bool{Status: false, Ping: false, Graph: false, Blame: false, Why: false, Wait: false,
 	Start: true, Stop: true, Restart: true, Logs: true, Reload: true, End: true,
-	ReloadUnits: true, Reset: true, Signal: true, Run: true, Exec: true}
+	ReloadUnits: true, Reset: true, Signal: true, Run: true, Exec: true, Unlock: true}
 
 // wait is how long the answer may wait for units.
 func (r *Request) wait() time.Duration {
@@ -193,7 +198,7 @@ func check(p Peer, r *Request) *Error {
 		if r.Since < 0 {
 			return bad("since_ns is negative")
 		}
-	case Run, Exec, Why:
+	case Run, Exec, Why, Unlock:
 		if len(r.Names) != 1 {
 			return bad("name one unit")
 		}

@@ -50,6 +50,10 @@ type Backend interface {
 	// CodeRefused: it does not run.
 	Exec(ctx context.Context, name string, argv []string, who string) (*Launch, error)
 
+	// Unlock loads the key of an encrypted dataset, mounts what that opens, and
+	// says what became of it. The secret is not kept.
+	Unlock(ctx context.Context, dataset string, secret []byte, who string) (string, error)
+
 	// Graph is every unit with its edges, in the order of the graph.
 	Graph(ctx context.Context) ([]unit.Node, error)
 

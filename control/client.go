@@ -103,6 +103,9 @@ func (r *Response) add(one *Response) {
 	r.Nodes = append(r.Nodes, one.Nodes...)
 	r.Spans = append(r.Spans, one.Spans...)
 	r.Reasons = append(r.Reasons, one.Reasons...)
+	if one.Text != "" {
+		r.Text = one.Text
+	}
 	if one.Exec != nil {
 		r.Exec = one.Exec
 	}

@@ -63,6 +63,7 @@ const (
 	Exec        Op = "exec"         // prepare Command to run as Names[0] does
 	Graph       Op = "graph"        // Nodes
 	Blame       Op = "blame"        // Spans
+	Unlock      Op = "unlock"       // load the key of the dataset Names[0] with the passphrase Secret
 	Why         Op = "why"          // Reasons of Names[0]
 )
 
@@ -77,6 +78,7 @@ type Request struct {
 	Signal  int      `json:"signal,omitempty"` // Signal: its number on Linux
 
 	Unit    string   `json:"unit,omitempty"`    // Run: what svc/NAME.toml would hold
+	Secret  []byte   `json:"secret,omitempty"`  // Unlock: a passphrase, that is neither logged nor kept
 	Command []string `json:"command,omitempty"` // Exec: argv
 
 	// Of Logs: the last N lines, all of them if it is negative; of All units
@@ -111,6 +113,7 @@ type Response struct {
 	Nodes   []unit.Node   `json:"nodes,omitempty"`   // Graph
 	Spans   []unit.Span   `json:"spans,omitempty"`   // Blame
 	Reasons []unit.Reason `json:"reasons,omitempty"` // Why
+	Text    string        `json:"text,omitempty"`    // Unlock: what became of it
 	Exec    *Launch       `json:"exec,omitempty"`    // Exec
 	More    bool          `json:"more,omitempty"`
 }

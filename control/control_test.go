@@ -104,6 +104,11 @@ func (f *fake) Exec(_ context.Context, name string, argv []string, who string) (
 	return &Launch{Spec: []byte{0, 1, 255}, Cgroup: "/sys/fs/cgroup/svc/a/1"}, nil
 }
 
+func (f *fake) Unlock(_ context.Context, dataset string, secret []byte, who string) (string, error) {
+	f.ask("unlock " + dataset + ": " + string(secret))
+	return dataset + " is mounted", nil
+}
+
 func (f *fake) Graph(context.Context) ([]unit.Node, error) {
 	return []unit.Node{{Name: "a", Needs: []string{"b"}}, {Name: "b"}}, nil
 }
@@ -198,6 +203,8 @@ func TestRequests(t *testing.T) {
 		{"exec", Request{Op: Exec, Names: []string{"a"}, Command: []string{"ls", "-l"}}, Response{Units: none, Exec: &Launch{Spec: []byte{0, 1, 255}, Cgroup: "/sys/fs/cgroup/svc/a/1"}}, ""},
 		{"exec nothing", Request{Op: Exec, Names: []string{"a"}}, Response{Units: none}, CodeRequest},
 		{"exec zero", Request{Op: Exec, Names: []string{"a"}, Command: []string{"ls", "\x00"}}, Response{Units: none}, CodeRequest},
+		{"unlock", Request{Op: Unlock, Names: []string{"tank/a"}, Secret: []byte("s")}, Response{Units: none, Text: "tank/a is mounted"}, ""},
+		{"unlock nothing", Request{Op: Unlock}, Response{Units: none}, CodeRequest},
 		{"graph", Request{Op: Graph}, Response{Units: none, Nodes: []unit.Node{{Name: "a", Needs: []string{"b"}}, {Name: "b"}}}, ""},
 		{"blame", Request{Op: Blame}, Response{Units: none, Spans: []unit.Span{{Name: "a", Began: 1, Ready: 2, After: "b"}}}, ""},
 		{"why", Request{Op: Why, Names: []string{"a"}}, Response{Units: none, Reasons: []unit.Reason{{Name: "a", State: unit.Waiting, Text: "waits for b"}}}, ""},
@@ -230,7 +237,7 @@ func TestRequests(t *testing.T) {
 }
 
 // ops are all there are.
-var ops = []Op{Status, Ping, Start, Stop, Restart, Logs, Reload, End, ReloadUnits, Reset, Signal, Wait, Run, Exec, Graph, Blame, Why}
+var ops = []Op{Status, Ping, Start, Stop, Restart, Logs, Reload, End, ReloadUnits, Reset, Signal, Wait, Run, Exec, Unlock, Graph, Blame, Why}
 
 func TestCheck(t *testing.T) {
 	stranger := Peer{UID: 4294967294}

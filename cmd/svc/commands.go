@@ -119,6 +119,12 @@ func table() []command {
 			flags: []option{{"dot", "", "", "for graphviz"}, flagJSON},
 			about: "who needs whom", text: "What a unit needs or wants stands below it. With a name: of that unit alone, and who needs it.",
 			examples: []string{"svc graph sshd", "ssh root@nas svc graph --dot | dot -Tsvg > graph.svg"}},
+		{name: "unlock", run: (*app).unlock, operands: "POOL[/DATASET]", wants: "a pool or a dataset", least: 1, most: 1,
+			flags: []option{flagTimeout},
+			about: "open an encrypted dataset",
+			text: "It asks for the passphrase on the terminal and does not show it; when there is none, it reads the first line of its input. " +
+				"The passphrase stands on no command line, in no log and on no disk. What waits for the dataset then starts.",
+			examples: []string{"ssh -t root@nas svc unlock tank/photos"}},
 		{name: "check", run: (*app).check, operands: "[DIR]", most: 1,
 			about: "find mistakes in the files under DIR, /etc unless said", text: "It needs no init, and works on the host that builds the image as well.",
 			examples: []string{"svc check root/etc"}},

@@ -26,7 +26,7 @@ func main() {
 	holdDescriptors()
 	from, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ")
 	a := &app{
-		out: os.Stdout, err: os.Stderr, from: from, power: kernel{},
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, from: from, power: kernel{},
 		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init",
 		look: lookOf(os.Stdout, os.Getenv("NO_COLOR"), os.Getenv("TERM")),
 	}
@@ -45,6 +45,7 @@ const (
 
 // app is svc with everything it touches.
 type app struct {
+	in       io.Reader
 	out, err io.Writer
 	look     look
 	socket   string // of init

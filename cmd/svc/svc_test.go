@@ -37,7 +37,7 @@ func (paper) Now(how unit.How) error { fmt.Println("reboot(2):", how); return ni
 func TestMain(m *testing.M) {
 	run := func() {
 		holdDescriptors()
-		a := &app{out: os.Stdout, err: os.Stderr, power: paper{}, socket: os.Getenv("TEST_SOCKET"),
+		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, power: paper{}, socket: os.Getenv("TEST_SOCKET"),
 			manifest: os.Getenv("TEST_MANIFEST"), from: os.Getenv("TEST_FROM"), look: lookOf(os.Stdout, "", "xterm")}
 		a.launcher, _ = program("init")
 		if width, err := strconv.Atoi(os.Getenv("TEST_WIDTH")); err == nil { // a terminal, as far as anybody can tell
@@ -259,6 +259,14 @@ func (b *backend) Run(_ context.Context, name, text, who string) ([]unit.Report,
 func (b *backend) Exec(_ context.Context, name string, argv []string, who string) (*control.Launch, error) {
 	b.ask("exec %s %q", name, argv)
 	return &b.Launch, nil
+}
+
+func (b *backend) Unlock(_ context.Context, dataset string, secret []byte, who string) (string, error) {
+	b.ask("unlock %s %q", dataset, secret)
+	if string(secret) != "right" {
+		return "", &control.Error{Code: control.CodeRefused, Text: "the key of " + dataset + " is another"}
+	}
+	return dataset + " is unlocked and mounted", nil
 }
 
 func (b *backend) Graph(context.Context) ([]unit.Node, error) { return b.Nodes, nil }
