@@ -367,10 +367,30 @@ func TestNoTools(t *testing.T) {
 		r.has("failed: no zpool in this image; add the package zfs")
 	})
 	bubble(t, []*fakePool{p}, func(c *Config) { c.Load = func(string) error { return errors.New("not found") } }, func(r *rig) {
-		if err := os.Remove(r.root + "/dev/zfs"); err != nil {
+		if err := os.RemoveAll(r.root + "/sys/module/zfs"); err != nil {
 			t.Fatal(err)
 		}
 		r.do(unit.Start, tank(nil), 1)
 		r.has("failed: module zfs: not found; the package zfs-lts has it")
+		r.do(unit.Stop, tank(nil), 1)
+		r.has("empty")
+	})
+	bubble(t, []*fakePool{p}, func(c *Config) { c.Load = func(string) error { return nil } }, func(r *rig) {
+		state := r.root + "/sys/module/zfs/initstate"
+		if err := os.WriteFile(state, []byte("coming\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r.a.Disk(disk(p, 1))
+		r.a.Disk(disk(p, 2))
+		r.do(unit.Start, tank(nil), 1)
+		r.pass(5 * time.Second)
+		if r.called("zpool") != 0 {
+			t.Error("zpool was called before the module was there")
+		}
+		if err := os.WriteFile(state, []byte("live\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Second)
+		r.has("ready")
 	})
 }

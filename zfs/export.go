@@ -1,7 +1,6 @@
 package zfs
 
 import (
-	"os"
 	"strings"
 	"time"
 )
@@ -10,7 +9,7 @@ import (
 // was written is forced out, and the pool is left as it is.
 func (p *pool) export() {
 	ctx := p.run.alive
-	if _, err := os.Stat(p.a.cfg.Root + "/dev/zfs"); err != nil || p.a.tool("zpool") == "" {
+	if !p.a.loaded() || p.a.tool("zpool") == "" {
 		return // nothing was ever imported
 	}
 	began, last := time.Now(), ""

@@ -237,7 +237,7 @@ type rig struct {
 // bubble runs f with an arm over the pools, in a bubble of time.
 func bubble(t *testing.T, pools []*fakePool, conf func(*Config), f func(r *rig)) {
 	root := t.TempDir()
-	for _, file := range []string{"/usr/sbin/zpool", "/usr/sbin/zfs", "/dev/zfs", "/sys/module/spl/parameters/spl_hostid"} {
+	for _, file := range []string{"/usr/sbin/zpool", "/usr/sbin/zfs", "/dev/zfs", "/sys/module/spl/parameters/spl_hostid", "/sys/module/zfs/version"} {
 		if err := os.MkdirAll(filepath.Dir(root+file), 0o755); err != nil {
 			t.Fatal(err)
 		}

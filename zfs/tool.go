@@ -158,13 +158,13 @@ func (a *Arm) prepare(ctx context.Context) (missing string) {
 	if ctx.Err() != nil {
 		return ""
 	}
-	if _, err := os.Stat(a.cfg.Root + "/dev/zfs"); err != nil {
+	if !a.loaded() {
 		if err := a.load(ctx); err != nil {
 			return "module zfs: " + err.Error() + "; the package zfs-lts has it"
 		}
-		if !a.appears(ctx, a.cfg.Root+"/dev/zfs") {
-			return "no /dev/zfs, although the module is loaded"
-		}
+	}
+	if !a.appears(ctx) {
+		return "no /dev/zfs, although the module is loaded"
 	}
 	if a.cfg.HostID == 0 {
 		return ""
@@ -197,10 +197,22 @@ func (a *Arm) load(ctx context.Context) error {
 	}
 }
 
-// appears waits for a file; at most deviceTime.
-func (a *Arm) appears(ctx context.Context, file string) bool {
+// loaded says whether the module is there and its start is over. A node /dev/zfs
+// says nothing: it may be one that is to have the module loaded.
+func (a *Arm) loaded() bool {
+	dir := a.cfg.Root + "/sys/module/zfs"
+	state, err := os.ReadFile(dir + "/initstate")
+	if err == nil {
+		return strings.TrimSpace(string(state)) == "live"
+	}
+	_, err = os.Stat(dir)
+	return err == nil // it is part of the kernel
+}
+
+// appears waits for the module and its device; at most deviceTime.
+func (a *Arm) appears(ctx context.Context) bool {
 	for end := time.Now().Add(deviceTime); ; {
-		if _, err := os.Stat(file); err == nil {
+		if _, err := os.Stat(a.cfg.Root + "/dev/zfs"); err == nil && a.loaded() {
 			return true
 		}
 		if time.Now().After(end) || !pause(ctx, pollTime, nil) {
