@@ -423,7 +423,7 @@ func TestMatches(t *testing.T) {
 func TestMonitorMessage(t *testing.T) {
 	e := &entry{since: 7, props: map[string]string{"ID_FS_TYPE": "zfs_member"}, links: []string{"disk/by-id/a", "disk/by-id/b"}}
 	b := monitorMessage(e, Uevent{Action: "add", Subsystem: "block", DevName: "sda", Env: map[string]string{"ACTION": "add", "DEVNAME": "sda", "SUBSYSTEM": "block", "DEVTYPE": "disk"}})
-	want := "ACTION=add\x00DEVNAME=/dev/sda\x00DEVTYPE=disk\x00SUBSYSTEM=block\x00ID_FS_TYPE=zfs_member\x00DEVLINKS=/dev/disk/by-id/a /dev/disk/by-id/b\x00USEC_INITIALIZED=7\x00"
+	want := "ACTION=add\x00DEVNAME=/dev/sda\x00DEVTYPE=disk\x00SUBSYSTEM=block\x00SEQNUM=1\x00ID_FS_TYPE=zfs_member\x00DEVLINKS=/dev/disk/by-id/a /dev/disk/by-id/b\x00USEC_INITIALIZED=7\x00"
 	if string(b[40:]) != want || native.Uint32(b[20:]) != uint32(len(want)) || string(b[:12]) != "libudev\x00\xfe\xed\xca\xfe" {
 		t.Errorf("%q", b)
 	}

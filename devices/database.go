@@ -119,8 +119,8 @@ func monitorMessage(e *entry, u Uevent) []byte {
 			add(key, u.Env[key])
 		}
 	}
-	if u.Synthetic {
-		add("SEQNUM", "0")
+	if u.Env["SEQNUM"] == "" { // of an event made here: any, but libudev drops 0
+		add("SEQNUM", "1")
 	}
 	for _, key := range sortedProps(e.props) {
 		add(key, e.props[key])
