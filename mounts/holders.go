@@ -12,11 +12,13 @@ const (
 	holdersNamed  = 3
 )
 
-// holders names the processes that use what is below where: "rsync (pid 4120)
+func (linux) holders(where string) string { return Holders(where) }
+
+// Holders names the processes that use what is below where: "rsync (pid 4120)
 // holds /srv/x". Nothing is followed, only links of /proc are read, so that it
 // does not hang on a dead disk; after holdersWithin it says what it has. Empty:
 // it found nobody.
-func (linux) holders(where string) string {
+func Holders(where string) string {
 	until := time.Now().Add(holdersWithin)
 	procs, err := os.Open("/proc")
 	if err != nil {

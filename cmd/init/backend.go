@@ -28,6 +28,9 @@ type backend struct {
 	kernel  string
 }
 
+// lost are the states of a persistence device that people are warned of.
+var lost = map[unit.State]bool{unit.BackOff: true, unit.Failed: true, unit.Skipped: true, unit.Stuck: true}
+
 const statusLines = 3 // last lines of a unit that is not well
 
 // Status reports the machine and units.
@@ -37,6 +40,7 @@ func (b *backend) Status(ctx context.Context, names []string) (*control.Machine,
 		Epoch: b.machine.epoch, Mistakes: b.machine.mistakes,
 	}
 	m.Hostname, _ = os.Hostname()
+	m.Notes = b.machine.storage.catalog.Warnings()
 	var reports []unit.Report
 	var missing []string
 	err := b.loop.Call(ctx, func(s *supervisor.State) {
@@ -44,6 +48,11 @@ func (b *backend) Status(ctx context.Context, names []string) (*control.Machine,
 		m.Safe, m.Boot = s.Safe(), time.Duration(s.BootedAt())
 		if how, _ := s.Ending(); how != 0 {
 			m.Ending = how.String()
+		}
+		for i := range reports {
+			if u := s.Unit(reports[i].Name); u.Mount != nil && u.Mount.Persist && lost[reports[i].State] {
+				m.Notes = append(m.Notes, noDisk)
+			}
 		}
 	})
 	if err != nil {
@@ -62,6 +71,11 @@ func (b *backend) Status(ctx context.Context, names []string) (*control.Machine,
 func (b *backend) enrich(r *unit.Report) {
 	if r.Next != 0 {
 		r.NextText = schedule.Words(time.Unix(0, r.Next), time.Now())
+	}
+	if where, ok := strings.CutPrefix(r.Name, unit.MountUnit("")); ok && r.Kind == unit.Mount && r.State == unit.Ready {
+		if use := b.machine.storage.mounts.Use(where); use != "" {
+			r.Note = strings.TrimPrefix(r.Note+", "+use, ", ")
+		}
 	}
 	if !r.Kind.HasProcess() {
 		return

@@ -181,6 +181,16 @@ func (b *backend) Exec(ctx context.Context, name string, argv []string, who stri
 	return &control.Launch{Spec: spec, Cgroup: cgroup}, nil
 }
 
+// Unlock opens an encrypted dataset.
+func (b *backend) Unlock(ctx context.Context, dataset string, secret []byte, who string) (string, error) {
+	b.note("dataset " + dataset + ": unlock asked by " + who)
+	text, err := b.machine.storage.pools.Unlock(ctx, dataset, secret)
+	if err != nil && ctx.Err() == nil {
+		err = &control.Error{Code: control.CodeRefused, Text: err.Error()}
+	}
+	return text, err
+}
+
 // Graph is every unit with its edges.
 func (b *backend) Graph(ctx context.Context) (nodes []unit.Node, err error) {
 	err = b.loop.Call(ctx, func(s *supervisor.State) { nodes = s.Nodes() })

@@ -51,7 +51,7 @@ func (s *sayer) say(a unit.Action) {
 	case unit.Inactive:
 		began, stopped := s.began[name]
 		delete(s.began, name)
-		if a.From != unit.Stopping || !stopped || !a.Unit.Kind.HasProcess() && a.Unit.Kind != unit.Link {
+		if a.From != unit.Stopping || !stopped || !a.Unit.Kind.HasProcess() && !acquires[a.Unit.Kind] {
 			level = kmsg.Debug
 			break
 		}
@@ -70,6 +70,9 @@ func (s *sayer) say(a unit.Action) {
 	}
 	s.line(level, name, state, text)
 }
+
+// acquires are the kinds without a process whose stop is worth a line.
+var acquires = map[unit.Kind]bool{unit.Link: true, unit.Mount: true, unit.Pool: true}
 
 func (s *sayer) line(level kmsg.Level, name, state, text string) {
 	s.log.Say(level, fmt.Sprintf("%-15s %-10s %s", name, state, text))

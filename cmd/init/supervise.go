@@ -71,6 +71,7 @@ type machine struct {
 	devices   *deviceSource
 	buttons   *acpi.Source
 	timers    *timers.Source
+	storage   *storage
 	config    *configuration
 	mistakes  []string
 	epoch     uint32
@@ -121,7 +122,9 @@ func (m *machine) run() error {
 		Press: func() { m.send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff, Text: "the power button"}) },
 		Log:   func(line string) { m.log.Say(kmsg.Debug, line) },
 	})
+	m.storage = newStorage(m)
 	m.devices = newDeviceSource(m)
+	m.own("catalog", m.storage.catalog.Run)
 	m.own("devices", m.devices.run)
 	m.own("acpi", m.buttons.Run)
 	var err error
@@ -216,6 +219,7 @@ func (m *machine) arms(table process.Table) (err error) {
 	}
 	m.serveLogs(table)
 	m.runTimers()
+	m.storage.arm()
 	m.keeper.OnSignal = m.signal
 	m.keeper.OnPing = func(n uint64) {
 		m.strike("keeper")
@@ -350,6 +354,7 @@ func (m *machine) said(a unit.Action) {
 		m.told = true
 		m.devices.wayIn()
 	}
+	m.storage.said(a)
 	if a.From != a.To && a.To == unit.Starting && a.Unit.Kind == unit.Timer {
 		m.timers.Ran(a.Unit.Name, bootTime())
 	}
@@ -363,6 +368,7 @@ func (m *machine) said(a unit.Action) {
 }
 
 func (m *machine) note(line string) { m.log.Say(kmsg.Info, line) }
+func (m *machine) warn(line string) { m.log.Say(kmsg.Warning, line) }
 
 func (m *machine) lastLine(name string) string {
 	if m.procs == nil {
