@@ -53,7 +53,7 @@ func (s *screen) String() string {
 
 // rank orders the kinds: what the rest stands on comes first.
 func rank(k unit.Kind) int {
-	return slices.Index([]unit.Kind{unit.Link, unit.Milestone, unit.Service, unit.Timer, unit.Task}, k)
+	return slices.Index([]unit.Kind{unit.Link, unit.Device, unit.Mount, unit.Pool, unit.Milestone, unit.Service, unit.Timer, unit.Task}, k)
 }
 
 // dull says whether a unit is worth no line of its own.
