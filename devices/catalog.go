@@ -58,6 +58,7 @@ type Catalog struct {
 	waiting  []*entry            // for a free reader
 	reading  int
 	settling []settle
+	settled  bool // once
 	rules    []unit.DeviceRule
 	groups   map[string]int
 	users    map[string]int
@@ -154,7 +155,7 @@ func (c *Catalog) note(path string, gone bool, u *Uevent) {
 
 // Settle is for the end of a coldplug: done is called when all that is known by
 // then was read, or did not answer in time. What has vanished while nobody
-// listened is gone by then, too. The subscribers are told Settled the first time.
+// listened is gone by then, too. The subscribers are told Settled.
 func (c *Catalog) Settle(done func()) { c.post(settle{done: done}) }
 
 // Do takes an action on the unit of a device; it never blocks.
@@ -286,6 +287,7 @@ func (c *Catalog) settle(path string) {
 			rest = append(rest, s)
 			continue
 		}
+		c.settled = true
 		for _, d := range c.cfg.Disks {
 			d.Settled()
 		}

@@ -190,6 +190,53 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
+// TestPartition: what the table of its disk says of a partition, and the names
+// that it has from its disk.
+func TestPartition(t *testing.T) {
+	w := newWorld(t, CatalogConfig{Rules: []unit.DeviceRule{{Match: map[string]string{"KERNEL": "vda1"}, Link: "data"}}})
+	disk := make([]byte, 1<<20)
+	copy(disk[440:], "\x78\x56\x34\x12")
+	copy(disk[446:], "\x00\x00\x00\x00\x83\x00\x00\x00\x08\x00\x00\x00\x80\x00\x00\x00")
+	copy(disk[510:], "\x55\xaa")
+	u := w.plug("vda", 0, disk)
+	w.expect("disk vda")
+	if err := os.WriteFile(filepath.Join(w.root, "sys", u.DevPath, "serial"), []byte("s1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/bus/block", filepath.Join(w.root, "sys", u.DevPath, "subsystem")); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(w.root, "sys", u.DevPath, "vda1")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"partition": "1\n", "size": "128\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(w.root, "dev/vda1"), swapImage("p", 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Event(Uevent{Action: "add", DevPath: u.DevPath + "/vda1", Subsystem: "block", DevName: "vda1",
+		Env: map[string]string{"MAJOR": "8", "MINOR": "1", "DEVTYPE": "partition", "PARTN": "1"}})
+	w.expect("disk vda1 swap p")
+	for _, name := range []string{"disk/by-partuuid/12345678-01", "disk/by-id/virtio-s1-part1", "disk/by-label/p", "data"} {
+		if got := strings.TrimPrefix(w.link(name), "../../"); got != "vda1" {
+			t.Errorf("%s -> %q", name, got)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(w.root, "run/udev/data/b8:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"E:ID_PART_ENTRY_SCHEME=dos\n", "E:ID_PART_ENTRY_NUMBER=1\n", "E:ID_PART_ENTRY_OFFSET=8\n", "E:ID_PART_TABLE_TYPE=dos\n"} {
+		if !strings.Contains(string(text), line) {
+			t.Errorf("no %q in\n%s", line, text)
+		}
+	}
+}
+
 // TestSweep: what vanished while nobody listened, and what a former life left.
 func TestSweep(t *testing.T) {
 	w := newWorld(t, CatalogConfig{})
@@ -300,7 +347,8 @@ func TestDeviceUnits(t *testing.T) {
 	w.pull(u)
 	w.expect("gone sda", "noted "+byUUID, "lost "+byUUID+" the device is gone")
 	do(unit.Adopt, "device:sda", 3)
-	w.expect("noted device:sda", "lost device:sda the device is gone")
+	w.Settle(nil)
+	w.expect("settled", "noted device:sda", "lost device:sda the device is gone")
 	w.plug("sda", 0, swapImage("x", 1))
 	heard := []string{"disk sda swap x"}
 	w.expect(heard...)

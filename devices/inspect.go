@@ -82,7 +82,7 @@ func number(s string) uint64 {
 func diskOf(u Uevent) unit.Disk {
 	d := unit.Disk{Node: u.DevName, Dev: unix.Mkdev(uint32(number(u.Env["MAJOR"])), uint32(number(u.Env["MINOR"])))}
 	if u.Env["DEVTYPE"] == "partition" {
-		d.Disk = filepath.Base(filepath.Dir(u.DevPath))
+		d.Disk = strings.ReplaceAll(filepath.Base(filepath.Dir(u.DevPath)), "!", "/")
 	}
 	return d
 }

@@ -95,6 +95,7 @@ type deviceUnit struct {
 	name, what string
 	run        unit.Run
 	ready      bool
+	adopted    bool // of a former life; whether it is there shows the coldplug at the latest
 }
 
 // act carries out an action on the unit of a device.
@@ -109,14 +110,8 @@ func (c *Catalog) act(a unit.Action) {
 		if old != nil && old.run == a.Run {
 			return // at least once
 		}
-		d := &deviceUnit{name: name, what: strings.TrimPrefix(name, unit.DeviceUnit("")), run: a.Run}
+		d := &deviceUnit{name: name, what: strings.TrimPrefix(name, unit.DeviceUnit("")), run: a.Run, adopted: a.Op == unit.Adopt}
 		c.units[name] = d
-		if a.Op == unit.Adopt {
-			d.ready = true // so that look says what became of it
-			if c.node(d.what) != "" {
-				c.cfg.Emit(unit.Event{Op: unit.IsReady, Unit: name, Run: a.Run})
-			}
-		}
 	case unit.Stop, unit.Kill:
 		if old != nil && old.run == a.Run {
 			delete(c.units, name)
@@ -133,11 +128,14 @@ func (c *Catalog) look() {
 		case node != "" && !d.ready:
 			c.cfg.Emit(unit.Event{Op: unit.IsReady, Unit: d.name, Run: d.run})
 			c.cfg.Emit(unit.Event{Op: unit.Noted, Unit: d.name, Run: d.run, Text: node})
-		case node == "" && d.ready:
+		case node == "" && (d.ready || d.adopted && c.settled):
+			d.adopted = false
 			c.cfg.Emit(unit.Event{Op: unit.Noted, Unit: d.name, Run: d.run})
 			c.cfg.Emit(unit.Event{Op: unit.Lost, Unit: d.name, Run: d.run, Text: "the device is gone"})
 		}
-		d.ready = node != ""
+		if d.ready = node != ""; d.ready {
+			d.adopted = false
+		}
 	}
 }
 
