@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS ?= -trimpath -buildvcs=false
 BENCH   ?= 5
 
-.PHONY: run image test pure priv e2e bench soak lint audit
+.PHONY: run image test pure priv e2e bench soak lint audit zfs
 
 run: ## build an image and boot it under qemu
 	@tools/deps qemu
@@ -26,7 +26,11 @@ priv: ## real processes, mounts, cgroups and sockets in namespaces; root
 
 e2e: ## the machine under qemu
 	@tools/deps e2e
+	@tools/zfs || echo "what needs ZFS is skipped"
 	$(GO) test -tags e2e -p 1 -count 1 -timeout 40m -v ./e2e/... ./build/debian
+
+zfs: ## build ZFS for the tests' kernel into a cache, two to five minutes the first time
+	@tools/zfs
 
 bench: ## figures beside the peers, not pass or fail
 	@tools/deps e2e

@@ -190,6 +190,12 @@ func (m *maker) choose(ctx context.Context, names []string) error {
 		m.recipes[name] = r
 		m.names = append(m.names, name)
 		todo = append(todo, r.depends...)
+		if r.zfs {
+			if err := m.chooseZFS(ctx, r.debs); err != nil {
+				return err
+			}
+			continue
+		}
 		want = append(want, r.debs...)
 	}
 	slices.Sort(m.names)

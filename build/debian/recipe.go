@@ -24,6 +24,8 @@ type recipe struct {
 	debs []string
 	// kernel marks the one whose Debian name changes with every update.
 	kernel bool
+	// zfs marks those whose debs tools/zfs left.
+	zfs bool
 	// depends and provides are Alpine's names.
 	depends, provides []string
 	// only are the paths that are taken, by path.Match; nil means all that are
@@ -41,6 +43,13 @@ type recipe struct {
 var recipes = map[string]recipe{
 	"linux-lts":           {kernel: true, only: []string{}, provides: []string{"linux"}, add: addKernel},
 	"linux-firmware-none": {provides: []string{"linux-firmware-any"}},
+
+	"zfs-lts": {zfs: true, debs: []string{"zfs-dkms"}, only: []string{}, depends: []string{"linux-lts"}, add: addZFSModules},
+	"zfs": {
+		zfs: true, debs: []string{"libnvpair3linux", "libuutil3linux", "libzfs6linux", "zfs-zed", "zfsutils-linux"},
+		only: []string{"sbin/zfs", "sbin/zpool", "sbin/*.zfs", "usr/sbin/zed", "usr/lib/zfs-linux/zed.d/*", "etc/zfs/zed.d/*",
+			"usr/share/zfs/compatibility.d/*", "lib/x86_64-linux-gnu/*"},
+	},
 
 	"alpine-base":            {depends: []string{"alpine-baselayout", "alpine-release", "busybox"}},
 	"alpine-baselayout":      {depends: []string{"alpine-baselayout-data"}, add: addLayout},
@@ -108,6 +117,9 @@ func (m *maker) cook(ctx context.Context, name string, libs *libraries) (pkg, er
 		c, err := d.control(ctx)
 		if err != nil {
 			return p, err
+		}
+		if r.zfs {
+			c.depends = slices.DeleteFunc(c.depends, ofZFS)
 		}
 		p.Version = apkVersion(c.version)
 		p.Description = "stand-in from Debian's " + debName + " " + c.version
