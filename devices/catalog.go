@@ -397,7 +397,7 @@ func (c *Catalog) late(e *entry) {
 		return
 	}
 	e.isLate = true
-	c.warn(e.u.DevName + " does not answer")
+	c.warn(e.u.DevName+" does not answer", " for "+c.cfg.testOnlyLimit.String()+"; going on without what is on it")
 	if !e.told {
 		c.take(finding{e: e, disk: diskOf(e.u), size: 1, props: map[string]string{}})
 	}
@@ -472,8 +472,9 @@ func (c *Catalog) written(id int32) {
 	}
 }
 
-func (c *Catalog) warn(note string) {
-	c.cfg.Log(note)
+// warn logs a note, and keeps it until unwarn; more is for the log alone.
+func (c *Catalog) warn(note, more string) {
+	c.cfg.Log(note + more)
 	c.mu.Lock()
 	c.notes = append(c.notes, note)
 	c.mu.Unlock()

@@ -171,3 +171,35 @@ func TestLibudev(t *testing.T) {
 	}
 	t.Errorf("udevadm heard %v", seen)
 }
+
+// TestDatabase has udevadm(8) and lsblk(8) read what we write about a disk that
+// is here.
+func TestDatabase(t *testing.T) {
+	w := newWorld(t, CatalogConfig{})
+	links, err := filepath.Glob("/sys/block/*")
+	if err != nil || len(links) == 0 {
+		t.Skip("no block device here")
+	}
+	name := filepath.Base(links[0])
+	u, ok := existing("/sys/block", name, "block")
+	if !ok {
+		t.Skip("no block device here")
+	}
+	if err := os.MkdirAll(filepath.Join(w.root, "run/udev/data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.Catalog.record(&entry{u: u, since: 7, links: []string{"disk/by-id/x"}, props: map[string]string{"ID_FS_TYPE": "ext4", "ID_FS_LABEL": "a_b", "ID_FS_LABEL_ENC": `a\x20b`}})
+	in := "mount --bind " + w.root + "/run /run && "
+	out := tool(t, "unshare", "-m", "sh", "-c", in+"udevadm info /sys/block/"+name)
+	for _, want := range []string{"S: disk/by-id/x", "E: ID_FS_TYPE=ext4", "E: USEC_INITIALIZED=7"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat("/dev/" + name); err != nil {
+		return
+	}
+	if out := tool(t, "unshare", "-m", "sh", "-c", in+"lsblk -dno FSTYPE,LABEL /dev/"+name); strings.Join(strings.Fields(out), " ") != "ext4 a b" {
+		t.Errorf("lsblk: %q", out)
+	}
+}

@@ -442,6 +442,25 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// BenchmarkUevents parses and takes events of 64 block devices, each of which is
+// the last word on it.
+func BenchmarkUevents(b *testing.B) {
+	c := NewCatalog(CatalogConfig{Quiet: true})
+	var messages [64][]byte
+	for i := range messages {
+		n := strconv.Itoa(i)
+		messages[i] = []byte("change@/devices/pci0000:00/0000:00:1f.2/ata1/host0/block/sd" + n + "\x00ACTION=change\x00SUBSYSTEM=block\x00DEVNAME=sd" + n + "\x00MAJOR=8\x00MINOR=" + n + "\x00DEVTYPE=disk\x00SEQNUM=1\x00")
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		u, err := parseUevent(messages[i%64])
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Event(u)
+	}
+}
+
 // TestMatches holds our matcher against go-udev's, whose rules are regular
 // expressions.
 func TestMatches(t *testing.T) {

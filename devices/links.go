@@ -87,8 +87,7 @@ func (c *Catalog) twins(link string, list []*entry) {
 	switch {
 	case len(real) > 1 && !c.twice[link]:
 		c.twice[link] = true
-		c.warn(note)
-		c.cfg.Log("/dev/" + link + ": " + strings.Join(real, ", ") + "; it is " + list[0].u.DevName)
+		c.warn(note, " ("+strings.Join(real, ", ")+"); it is "+list[0].u.DevName)
 	case len(real) < 2 && c.twice[link]:
 		delete(c.twice, link)
 		c.unwarn(note)
