@@ -181,6 +181,11 @@ func TestDatabase(t *testing.T) {
 		t.Skip("no block device here")
 	}
 	name := filepath.Base(links[0])
+	for _, l := range links { // lsblk leaves out what has no size
+		if attr(l, "size") != "0" {
+			name = filepath.Base(l)
+		}
+	}
 	u, ok := existing("/sys/block", name, "block")
 	if !ok {
 		t.Skip("no block device here")
