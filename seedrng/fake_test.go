@@ -226,6 +226,12 @@ func (f *fake) close(fd int) {
 func (f *fake) addEntropy(fd int, p *poolInfo) error {
 	return f.call("addEntropy", func() error {
 		b := string(p.buf[:p.size])
+		if strings.Trim(b, "\x00") == "" { // left by a repair: it may come again
+			if p.entropy != 0 {
+				f.t.Errorf("boot %d: zeros credited", f.boot)
+			}
+			return nil
+		}
 		if boot, ok := f.used[b]; ok {
 			f.t.Errorf("boot %d: seed %q was used in boot %d; after %s", f.boot, b, boot, strings.Join(f.calls, ", "))
 		}
