@@ -27,6 +27,9 @@ func moveRoot(log *kmsg.Log) {
 		{"move", func() error { return unix.Mount(".", "/", "", unix.MS_MOVE, "") }},
 		{"chroot", func() error { return unix.Chroot(".") }},
 		{"chdir /", func() error { return unix.Chdir("/") }},
+		// What is mounted later comes into the mount namespaces of services, and
+		// what is unmounted goes from them: else each would hold a disk for ever.
+		{"share", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "") }},
 	} {
 		if err := step.do(); err != nil {
 			log.Say(kmsg.Error, "root: ", step.name, ": ", err.Error(), "; containers will not work")

@@ -1,5 +1,5 @@
 // Command pivot does what a container runtime does first: it unshares its mount
-// namespace, binds a folder to itself and makes it its root by pivot_root(2).
+// namespace, has it take no part in the machine's mounts, binds a folder to itself and makes it its root by pivot_root(2).
 package main
 
 import (
@@ -17,6 +17,7 @@ func main() {
 		do   func() error
 	}{
 		{"unshare", func() error { return unix.Unshare(unix.CLONE_NEWNS) }},
+		{"slave", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") }},
 		{"mkdir", func() error { return os.MkdirAll("/tmp/new/old", 0o755) }},
 		{"bind", func() error { return unix.Mount("/tmp/new", "/tmp/new", "", unix.MS_BIND, "") }},
 		{"pivot_root", func() error { return unix.PivotRoot("/tmp/new", "/tmp/new/old") }},
