@@ -28,7 +28,7 @@ var DefaultModules = []string{
 	"ip_tables", "ip6_tables", "iptable_filter", "iptable_nat", "ip6table_filter", "ip6table_nat", "xt_MASQUERADE",
 	"xt_conntrack", "xt_mark", "xt_comment", "xt_multiport", "xt_addrtype", "xt_tcpudp", "br_netfilter",
 	// disks
-	"ahci", "ata_piix", "nvme", "sd_mod", "sr_mod", "sg", "mpt3sas", "megaraid_sas", "usb_storage", "uas", "scsi_debug",
+	"ahci", "ata_piix", "nvme", "sd_mod", "sr_mod", "sg", "mpt3sas", "megaraid_sas", "usb_storage", "uas",
 	"mmc_block", "sdhci_pci", "loop", "dm_mod", "dm_crypt", "dm_mirror", "dm_snapshot", "raid1", "raid456", "md_mod",
 	// file systems
 	"ext4", "vfat", "exfat", "xfs", "btrfs", "ntfs3", "isofs", "udf", "squashfs", "erofs", "overlay", "fuse",
