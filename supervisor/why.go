@@ -53,6 +53,13 @@ func (w *why) below(i int) (on []int) {
 			on = append(on, w.byName[name])
 		}
 	}
+	if n.Kind == unit.Mount && n.state != unit.Ready {
+		for _, e := range n.out { // its file system may be of a pool that is not there
+			if w.nodes[e.To].Kind == unit.Pool && w.nodes[e.To].state != unit.Ready && e.Kind == unit.After {
+				on = append(on, e.To)
+			}
+		}
+	}
 	if n.state != unit.Stopping && n.state != unit.Ready {
 		return on
 	}

@@ -17,7 +17,7 @@ var SetDocs = []Set{
 // Sets are the modules that a policy may name together, as "@vm". No kernel has
 // all of them, so a member that is missing is no mistake.
 var Sets = map[string][]string{
-	"base": {"af_packet", "ipv6", "unix_diag", "inet_diag", "tcp_diag", "fuse", "loop", "tun", "configfs",
+	"base": {"af_packet", "ipv6", "unix_diag", "inet_diag", "tcp_diag", "fuse", "loop", "tun", "configfs", "zram",
 		"crc32c*", "crc32_*", "aesni_intel", "cryptd", "xts", "sha256_*", "algif_*", "libcrc32c"},
 	"vm": {"drivers/virtio/", "virtio_net", "virtio_blk", "virtio_scsi", "virtio_rng", "virtio_console", "virtio-rng",
 		"9p", "9pnet_virtio", "virtiofs", "bochs", "simpledrm"},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"hoopy/kmsg"
 	"hoopy/unit"
@@ -17,6 +18,16 @@ type sayer struct {
 	now   func() unit.Time
 	last  func(name string) string // the last line that a unit said
 	began map[string]unit.Time     // when its stop began
+	fails map[string]failing       // units that fail again and again
+}
+
+// failing is what was said of a unit's failure the last time. The same one again
+// is said once more when the wait has grown, so at most seven times; status and
+// log have the rest.
+type failing struct {
+	text  string
+	wait  time.Duration
+	quiet bool
 }
 
 func (s *sayer) say(a unit.Action) {
@@ -35,9 +46,19 @@ func (s *sayer) say(a unit.Action) {
 	}
 	switch a.To {
 	case unit.Ready:
+		if s.fails[name].quiet {
+			level = kmsg.Debug
+		}
 	case unit.BackOff, unit.Failed, unit.Stuck:
 		level = kmsg.Warning
 		if a.To == unit.BackOff && a.At != 0 {
+			now := failing{text: text, wait: a.At.Sub(s.now())}
+			was, again := s.fails[name]
+			now.quiet = again && was.text == text && now.wait < was.wait*3/2
+			if now.quiet {
+				level, now.wait = kmsg.Debug, was.wait
+			}
+			s.fails[name] = now
 			text += fmt.Sprintf(", again in %.1f s", a.At.Sub(s.now()).Seconds())
 		}
 		if line := s.last(name); line != "" && !strings.Contains(text, line) {

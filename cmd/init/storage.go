@@ -74,12 +74,12 @@ const (
 )
 
 // persisted: the persistence device is mounted on dir.
-func (s *storage) persisted(dir string, adopted bool) (note string) {
+func (s *storage) persisted(dir string, adopted bool) string {
 	seeds := filepath.Join(dir, seedFolder)
 	if adopted {
 		s.seed.Adopt(seeds)
 	} else {
-		note = s.seed.Persisted(seeds)
+		s.seed.Persisted(seeds) // it tells the log what was done
 	}
 	s.m.timers.Persist(filepath.Join(dir, timerFolder))
 	for _, u := range s.m.config.Units {
@@ -88,7 +88,7 @@ func (s *storage) persisted(dir string, adopted bool) (note string) {
 		}
 	}
 	s.pools.Changed() // a key may lie there
-	return note
+	return ""
 }
 
 // leaving: it is about to be unmounted.

@@ -148,7 +148,7 @@ func (m *machine) run() error {
 	if fresh >= 0 {
 		m.keeper.Store(keySnapshot, fresh)
 	}
-	sayer := &sayer{log: m.log, now: bootTime, began: map[string]unit.Time{}, last: m.lastLine}
+	sayer := &sayer{log: m.log, now: bootTime, began: map[string]unit.Time{}, fails: map[string]failing{}, last: m.lastLine}
 	m.loop = supervisor.NewLoop(supervisor.Config{
 		State: state,
 		Arms:  map[unit.Kind]supervisor.Arm{},

@@ -34,7 +34,7 @@ func (s *screen) String() string {
 	var shown, unwell []unit.Report
 	folded := map[unit.State]int{}
 	for _, u := range units {
-		if !u.Well() {
+		if !u.Well() && u.Kind != unit.Milestone { // what it waits for says more
 			unwell = append(unwell, u)
 		}
 		if s.all || !s.dull(&u, len(units)) {
@@ -293,15 +293,9 @@ func (s *screen) foot(b *strings.Builder, folded map[unit.State]int, unwell []un
 	if len(parts) > 0 {
 		b.WriteString(gap + s.look.paint(dim, strings.Join(parts, ", ")+" (svc status -a)") + "\n")
 	}
-	var hints []*unit.Report
-	for i := range unwell {
-		if unwell[i].Kind != unit.Milestone { // what they wait for says more
-			hints = append(hints, &unwell[i])
-		}
-	}
-	switch n := len(hints); {
+	switch n := len(unwell); {
 	case n == 1:
-		u := hints[0]
+		u := &unwell[0]
 		fmt.Fprintf(b, "\n%s is not well: svc why %[1]s", escape(u.Name))
 		if u.Kind.HasProcess() && u.State != unit.Waiting {
 			fmt.Fprintf(b, ", svc logs %s", escape(u.Name))
@@ -309,8 +303,8 @@ func (s *screen) foot(b *strings.Builder, folded map[unit.State]int, unwell []un
 		b.WriteString("\n")
 	case n > 1:
 		var more []string
-		for _, u := range hints[:min(n, 3)] {
-			more = append(more, "svc why "+escape(u.Name))
+		for i := range unwell[:min(n, 3)] {
+			more = append(more, "svc why "+escape(unwell[i].Name))
 		}
 		if n > 3 {
 			more = append(more, "…")
