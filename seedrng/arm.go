@@ -73,14 +73,6 @@ func (a *Arm) Persisted(dir string) (note string) {
 	return note
 }
 
-// Adopt tells that dir is in use since an earlier life of the supervisor, which
-// has restored its seed: it is only kept up.
-func (a *Arm) Adopt(dir string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.dir = dir
-}
-
 // Leaving tells that the disk of dir is about to be unmounted: a last seed is
 // written, and none after it. It returns after 5 s at most, at once if dir is not
 // what Persisted was told of. What goes wrong is logged.

@@ -74,13 +74,9 @@ const (
 )
 
 // persisted: the persistence device is mounted on dir.
-func (s *storage) persisted(dir string, adopted bool) string {
-	seeds := filepath.Join(dir, seedFolder)
-	if adopted {
-		s.seed.Adopt(seeds)
-	} else {
-		s.seed.Persisted(seeds) // it tells the log what was done
-	}
+func (s *storage) persisted(dir string, _ bool) string {
+	// Also after an epoch that may have died over it: a seed is used once.
+	s.seed.Persisted(filepath.Join(dir, seedFolder))
 	s.m.timers.Persist(filepath.Join(dir, timerFolder))
 	for _, u := range s.m.config.Units {
 		if u.LogFile != nil {

@@ -43,7 +43,7 @@ const (
 const (
 	helloTimeout = 30 * time.Second
 	calmAfter    = 10 * time.Minute // then safe mode ends
-	flushTimeout = 2 * time.Second  // for the last lines of log files
+	flushTimeout = time.Second      // for the last lines of log files
 )
 
 // Half the memory for a little more work: the heap is a few hundred KiB. Without
