@@ -128,12 +128,12 @@ func TestConditionsAtStart(t *testing.T) {
 	b.start(u)
 	b.expect("absent: no " + flag + " on this machine")
 	u.Hooks[unit.StartPre] = []string{"/bin/true"}
-	pre := b.startPart(u, unit.StartPre)
+	b.startPart(u, unit.StartPre)
 	b.expect("absent: no " + flag + " on this machine")
 	if err := os.WriteFile(flag, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	pre = b.startPart(u, unit.StartPre)
+	pre := b.startPart(u, unit.StartPre)
 	b.expect("spawned", "exit 0", "empty")
 	os.Remove(flag)
 	main := b.start(u)
