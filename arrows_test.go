@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"hoopy/keeper":        {"hoopy/kmsg"},
 	"hoopy/keeper/rescue": {},
 	"hoopy/unit/schema":   {},
+	"hoopy/unit/fstab":    {"hoopy/unit"},
 	"hoopy/unit/schedule": {},
 	"hoopy/timers":        {"hoopy/unit", "hoopy/unit/schedule"},
 	"hoopy/unit":          {"hoopy/unit/schema", "hoopy/unit/schedule"},
@@ -46,7 +47,7 @@ var arrows = map[string][]string{
 	"hoopy/cmd/svc":       {"hoopy/control", "hoopy/unit", "hoopy/unit/schema"},
 	"hoopy/cmd/init": {"hoopy/acpi", "hoopy/control", "hoopy/devices", "hoopy/json", "hoopy/keeper", "hoopy/keeper/rescue", "hoopy/kmsg", "hoopy/mounts",
 		"hoopy/netcfg", "hoopy/process/...", "hoopy/seedrng", "hoopy/supervisor", "hoopy/timers", "hoopy/unit/...", "hoopy/zfs"},
-	"hoopy/build/...": {"hoopy/build/...", "hoopy/devices/modindex", "hoopy/unit", "hoopy/unit/schema"},
+	"hoopy/build/...": {"hoopy/build/...", "hoopy/devices/modindex", "hoopy/unit", "hoopy/unit/fstab", "hoopy/unit/schema"},
 	"hoopy/root":      {},
 	"hoopy/e2e/...":   {"hoopy/e2e/...", "hoopy/build/...", "hoopy/control", "hoopy/unit"},
 }
