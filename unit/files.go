@@ -75,14 +75,20 @@ func (f *Files) names() []string {
 	return names
 }
 
+// WithMachine is f with another init.toml.
+func (f *Files) WithMachine(text string) *Files { return f.with(machineFile, text) }
+
 // WithTransient is f with the text of one more unit, as svc run makes it; an
 // empty text takes it away.
 func (f *Files) WithTransient(name, text string) *Files {
+	return f.with(transientFolder+name+".toml", text)
+}
+
+func (f *Files) with(file, text string) *Files {
 	more := &Files{text: make(map[string]string, len(f.text)+1), unread: f.unread}
 	for k, v := range f.text {
 		more.text[k] = v
 	}
-	file := transientFolder + name + ".toml"
 	if text == "" {
 		delete(more.text, file)
 	} else {

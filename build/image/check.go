@@ -49,10 +49,15 @@ func hardware(dir, name string) ([]string, error) {
 	return aliases, schema.Join(mistakes)
 }
 
-// units reads root/etc as the machine will: what is wrong there would be found
-// out after the boot, by whoever cannot log in.
-func units(dir string) ([]*unit.Unit, error) {
-	c, err := unit.Load(os.DirFS(filepath.Join(dir, "root", "etc")), "root/etc")
+// units reads root/etc as the machine will, with machine as its init.toml if that
+// is not nil: what is wrong there would be found out after the boot, by whoever
+// cannot log in.
+func units(dir string, machine []byte) ([]*unit.Unit, error) {
+	files := unit.ReadFiles(os.DirFS(filepath.Join(dir, "root", "etc")))
+	if machine != nil {
+		files = files.WithMachine(string(machine))
+	}
+	c, err := files.Load("root/etc")
 	if err != nil {
 		return nil, err
 	}

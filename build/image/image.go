@@ -123,6 +123,7 @@ type builder struct {
 	script  string   // setup.sh
 	devices []string // modaliases of Config.Hardware
 	units   []*unit.Unit
+	machine []byte // init.toml with what root/etc/fstab says; nil: as it stands
 	cache   *apk.Cache
 	timing  stopwatch
 }
@@ -201,7 +202,15 @@ func (b *builder) read() error {
 		err = fmt.Errorf("VERSION: %q is no version", b.version)
 	}
 	errs[2] = err
-	b.units, errs[3] = units(b.Dir)
+	var notes []string
+	if b.machine, notes, errs[3] = fromFstab(filepath.Join(b.Dir, "root")); errs[3] == nil {
+		b.units, errs[3] = units(b.Dir, b.machine)
+	}
+	if b.Note != nil {
+		for _, note := range notes {
+			b.Note(note)
+		}
+	}
 	return errors.Join(errs[:]...)
 }
 
@@ -211,6 +220,9 @@ func (b *builder) fill(l *layer, base *base, programs map[string]string) error {
 		return err
 	}
 	if err := l.root(filepath.Join(b.Dir, "root")); err != nil {
+		return err
+	}
+	if err := l.machine(b.machine); err != nil {
 		return err
 	}
 	if err := l.programs(programs); err != nil {
