@@ -15,6 +15,8 @@ const mountinfo = `1 1 0:2 / / rw - rootfs rootfs rw
 not a line
 27 1 0:51 / relative rw - zfs tank rw
 28 1 0:52 / /cut rw -
+29 26 0:53 / /tank/tmp rw - tmpfs tmpfs rw
+30 1 0:54 / /tanks rw - tmpfs tmpfs rw
 `
 
 func TestToUnmount(t *testing.T) {
@@ -22,7 +24,7 @@ func TestToUnmount(t *testing.T) {
 	for _, m := range toUnmount([]byte(mountinfo)) {
 		got = append(got, m.target)
 	}
-	if d := cmp.Diff([]string{"/tank", "/persist disk/b", "/persist disk"}, got); d != "" {
+	if d := cmp.Diff([]string{"/tank/tmp", "/tank", "/persist disk/b", "/persist disk"}, got); d != "" {
 		t.Error(d)
 	}
 }

@@ -14,7 +14,7 @@ var apiTypes = [...]string{"rootfs", "ramfs", "tmpfs", "proc", "sysfs", "devtmpf
 // unmountPasses are made over what is still busy, with a tenth of a second
 // between them; all of them together last no longer than unmountsWithin.
 const (
-	unmountPasses  = 3
+	unmountPasses  = 10
 	unmountsWithin = 30 * Second
 )
 
@@ -26,7 +26,7 @@ type leaving struct {
 }
 
 // unmountAll unmounts real file systems, the last mounted first. What stays
-// busy is made read-only, then detached.
+// busy is made read-only, then detached; what hangs is only detached.
 func (k *keeper) unmountAll() {
 	all := toUnmount(readFile("/proc/self/mountinfo", make([]byte, 1<<20)))
 	until := mono() + unmountsWithin
@@ -56,14 +56,24 @@ func (k *keeper) unmountAll() {
 		if m.gone || m.hung || mono() >= until {
 			continue
 		}
+		// Two steps: a disk that does not answer the first must not stay in place.
 		k.step(m.target, unmountWithin, func() error {
-			err := unix.Mount("", m.target, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
-			if e := unix.Unmount(m.target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err == nil {
-				err = e
-			}
-			return err
+			return unix.Mount("", m.target, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
 		})
+		k.detach(m)
 	}
+	for i := range all {
+		if all[i].hung && mono() < until {
+			k.detach(&all[i])
+		}
+	}
+}
+
+// detach takes a mount out of the tree, whoever still uses it.
+func (k *keeper) detach(m *leaving) {
+	k.step(m.target, unmountWithin, func() error {
+		return unix.Unmount(m.target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	})
 }
 
 // leave tries one unmount(2); only the last pass speaks of EBUSY, by its line.
@@ -82,14 +92,15 @@ func (k *keeper) leave(m *leaving) {
 	m.gone = err == nil
 }
 
-// toUnmount lists the real file systems of a mountinfo, the last mounted first.
+// toUnmount lists the real file systems of a mountinfo and what is mounted below
+// them, the last mounted first.
 func toUnmount(mountinfo []byte) (all []leaving) {
 	eachMount(mountinfo, func(m mountPoint) {
 		if m.target == "/" {
 			return
 		}
 		for _, t := range apiTypes {
-			if m.fstype == t {
+			if m.fstype == t && !inside(all, m.target) {
 				return
 			}
 		}
@@ -99,6 +110,17 @@ func toUnmount(mountinfo []byte) (all []leaving) {
 		all[i], all[j] = all[j], all[i]
 	}
 	return all
+}
+
+// inside says whether target lies below one of those that go.
+func inside(all []leaving, target string) bool {
+	for i := range all {
+		n := len(all[i].target)
+		if len(target) > n && target[:n] == all[i].target && target[n] == '/' {
+			return true
+		}
+	}
+	return false
 }
 
 // swapOff ends swapping to each area of /proc/swaps, see swapoff(2).
