@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -45,6 +46,10 @@ func (s *slow) Logs(ctx context.Context, q control.LogQuery, emit func([]control
 // A session that dies takes its svc along, in whatever it is; what was asked
 // stays asked.
 func TestSessionDies(t *testing.T) {
+	// Under nohup a child would ignore SIGHUP; what is caught here is not inherited.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	path := filepath.Join(t.TempDir(), "s")
 	s := &slow{begun: make(chan string, 1), ended: make(chan string, 1)}
 	defer serving(t, path, s)()
