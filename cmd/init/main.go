@@ -12,12 +12,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 
 	"golang.org/x/sys/unix"
 
@@ -61,29 +61,65 @@ func keep() {
 		Version:   version,
 		Procs:     runtime.GOMAXPROCS,
 		StopGC:    func() { debug.SetGCPercent(-1) },
-		CheckHeap: checkHeap,
+		CheckHeap: checkHeap(),
 		Stack:     debug.Stack,
 	}
 	tune(&c)
 	keeper.Run(c)
 }
 
-// heapMost is how far the keeper's heap may grow before it is collected, in
-// bytes: about a hundred spawns.
-const heapMost = 768 << 10
+// heapMost is how far the keeper's memory may grow before it is collected, in
+// bytes: about a hundred spawns; heapBare about what it has before the first.
+const (
+	heapMost = 768 << 10
+	heapBare = 1 << 20
+)
 
-// checkHeap reads the size of the heap, which does not stop the world. It
-// collects only when it must: a collection needs half as much memory for itself,
-// and some of that for each of the runtime's processors.
-func checkHeap() {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Uint64() < heapMost {
-		return
+// checkHeap asks the kernel how much memory there is, which does not stop the
+// world. It collects only when it must, or cannot know: a collection needs half
+// as much memory for itself, and some of that for each of the runtime's
+// processors. (Package runtime/metrics knows as well, and is 24 kB of /init.)
+func checkHeap() func() {
+	left := heapBare // by the last collection
+	return func() {
+		if n := anonymous(); n >= 0 && n < left+heapMost {
+			return
+		}
+		procs := runtime.GOMAXPROCS(2)
+		debug.FreeOSMemory()
+		runtime.GOMAXPROCS(procs)
+		left = max(anonymous(), heapBare)
 	}
-	procs := runtime.GOMAXPROCS(2)
-	debug.FreeOSMemory()
-	runtime.GOMAXPROCS(procs)
+}
+
+// anonymous is how many bytes of memory are this process's own and hold no file;
+// -1: the kernel does not tell. See proc_pid_smaps(5). It leaves next to no
+// garbage, since it is called for years.
+func anonymous() int {
+	fd, err := unix.Open("/proc/self/smaps_rollup", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(fd)
+	var buf [2048]byte
+	n, _ := unix.Read(fd, buf[:])
+	return readAnonymous(buf[:max(n, 0)])
+}
+
+func readAnonymous(rollup []byte) int {
+	_, rest, ok := bytes.Cut(rollup, []byte("\nAnonymous:"))
+	line, _, whole := bytes.Cut(rest, []byte(" kB\n"))
+	if !ok || !whole {
+		return -1
+	}
+	kb := 0
+	for _, c := range bytes.TrimLeft(line, " ") {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		kb = kb*10 + int(c-'0')
+	}
+	return kb << 10
 }
 
 // smallPages has this process, and the supervisor after it, do without huge
