@@ -3,6 +3,7 @@ package mounts
 import (
 	"context"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -202,7 +203,7 @@ func (a *Arm) find(what string) (all []unit.Disk) {
 			all = append(all, d)
 		}
 	}
-	slices.SortFunc(all, func(a, b unit.Disk) int { return strings.Compare(a.Node, b.Node) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Node < all[j].Node })
 	return all
 }
 

@@ -2,7 +2,7 @@ package process
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -129,7 +129,8 @@ func (a *Arm) takeStored(key, rest string, fd int) {
 	}
 	s.fd = fd
 	a.keepFD(name, s)
-	slices.SortFunc(a.stored[name], func(x, y *stored) int { return x.n - y.n })
+	list := a.stored[name]
+	sort.Slice(list, func(i, j int) bool { return list[i].n < list[j].n })
 }
 
 // listen is what the next run of u gets: descriptors and their names.
