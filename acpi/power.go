@@ -95,12 +95,12 @@ func (s *Source) take() []call {
 // Run looks at the devices that exist, then follows Add and Remove, and calls
 // Press until ctx ends. Then all devices are closed. The error is ctx's cause.
 func (s *Source) Run(ctx context.Context) error {
-	entries, err := os.ReadDir(filepath.Join("/", s.config.Root, "dev/input"))
+	names, err := list(filepath.Join("/", s.config.Root, "dev/input"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.config.Log("power button: " + err.Error())
 	}
-	for _, e := range entries {
-		s.Add("input/" + e.Name())
+	for _, name := range names {
+		s.Add("input/" + name)
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -226,4 +226,14 @@ func (s *Source) read(ctx context.Context, b *button, pushed chan<- struct{}) er
 			return err
 		}
 	}
+}
+
+// list names what is in a folder, in any order (os.ReadDir sorts).
+func list(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
 }

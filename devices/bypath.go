@@ -1,7 +1,6 @@
 package devices
 
 import (
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -121,9 +120,8 @@ func scsiPath(dir string, hctl []string) (text, compat string) {
 		return "", "" // FibreChannel, iSCSI: not on this page
 	}
 	lowest := -1
-	list, _ := os.ReadDir(above)
-	for _, entry := range list {
-		if n, err := strconv.Atoi(strings.TrimPrefix(entry.Name(), "host")); err == nil && strings.HasPrefix(entry.Name(), "host") && (lowest < 0 || n < lowest) {
+	for _, name := range names(above) {
+		if n, err := strconv.Atoi(strings.TrimPrefix(name, "host")); err == nil && strings.HasPrefix(name, "host") && (lowest < 0 || n < lowest) {
 			lowest = n
 		}
 	}

@@ -43,13 +43,18 @@ func walkBuses(sys string, buses []string, yield func(modalias string)) {
 
 // names lists a folder; one that is not there is empty.
 func names(dir string) []string {
+	all, _ := list(dir) // what was read before an error counts
+	return all
+}
+
+// list names what is in a folder, in any order (os.ReadDir sorts).
+func list(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer f.Close()
-	list, _ := f.Readdirnames(-1) // what was read before an error counts
-	return list
+	return f.Readdirnames(-1)
 }
 
 // classes whose devices the subscriber hears of though they were there before,

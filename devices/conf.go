@@ -41,13 +41,13 @@ func readConf(root, release, cmdline string) *conf {
 	files := map[string]string{}
 	for _, dir := range confDirs {
 		dir = filepath.Join(root, dir)
-		entries, err := os.ReadDir(dir)
+		list, err := list(dir)
 		if err != nil && !os.IsNotExist(err) {
 			c.notes = append(c.notes, err.Error())
 		}
-		for _, e := range entries {
-			if _, hidden := files[e.Name()]; !hidden && strings.HasSuffix(e.Name(), ".conf") {
-				files[e.Name()] = filepath.Join(dir, e.Name())
+		for _, name := range list {
+			if _, hidden := files[name]; !hidden && strings.HasSuffix(name, ".conf") {
+				files[name] = filepath.Join(dir, name)
 			}
 		}
 	}

@@ -83,19 +83,22 @@ func byOrder(list []iface) {
 // interfaces in sysfs that have a device and are not wireless. sys is where
 // sysfs is mounted. None is not an error.
 func Wired(sys string) []string {
-	dirs, err := os.ReadDir(filepath.Join(sys, "class/net"))
+	dir, err := os.Open(filepath.Join(sys, "class/net"))
 	if err != nil {
 		return nil
 	}
+	defer dir.Close()
+	all, _ := dir.Readdirnames(-1) // what was read before an error counts
+	sort.Strings(all)
 	var names []string
-	for _, d := range dirs {
-		at := filepath.Join(sys, "class/net", d.Name())
+	for _, name := range all {
+		at := filepath.Join(sys, "class/net", name)
 		kind, err := os.ReadFile(filepath.Join(at, "type"))
 		if err != nil || strings.TrimSpace(string(kind)) != "1" { // ARPHRD_ETHER
 			continue
 		}
 		if exists(filepath.Join(at, "device")) && !exists(filepath.Join(at, "phy80211")) && !exists(filepath.Join(at, "wireless")) {
-			names = append(names, d.Name())
+			names = append(names, name)
 		}
 	}
 	return names

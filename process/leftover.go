@@ -65,10 +65,13 @@ func removeGroup(path string, depth int) error {
 	if err == nil || err == unix.ENOENT || depth == 0 {
 		return err
 	}
-	entries, _ := os.ReadDir(path) // what cannot be read makes the rmdir below fail
-	for _, e := range entries {
-		if e.IsDir() {
-			removeGroup(filepath.Join(path, e.Name()), depth-1)
+	if dir, err := os.Open(path); err == nil {
+		entries, _ := dir.ReadDir(-1) // what cannot be read makes the rmdir below fail
+		dir.Close()
+		for _, e := range entries {
+			if e.IsDir() {
+				removeGroup(filepath.Join(path, e.Name()), depth-1)
+			}
 		}
 	}
 	return unix.Rmdir(path)

@@ -37,7 +37,7 @@ type Files struct {
 func ReadFiles(fsys fs.FS) *Files {
 	f := &Files{text: map[string]string{}, unread: map[string]string{}}
 	f.read(fsys, machineFile)
-	entries, err := fs.ReadDir(fsys, path.Clean(serviceFolder))
+	entries, err := entriesOf(fsys, path.Clean(serviceFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.unread[path.Clean(serviceFolder)] = reason(err)
 	}
@@ -47,6 +47,20 @@ func ReadFiles(fsys fs.FS) *Files {
 		}
 	}
 	return f
+}
+
+// entriesOf is fs.ReadDir without its sorting, which names does.
+func entriesOf(fsys fs.FS, dir string) ([]fs.DirEntry, error) {
+	f, err := fsys.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	folder, ok := f.(fs.ReadDirFile)
+	if !ok {
+		return nil, &fs.PathError{Op: "readdir", Path: dir, Err: errors.New("not a directory")}
+	}
+	return folder.ReadDir(-1)
 }
 
 func (f *Files) read(fsys fs.FS, name string) {
