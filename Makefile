@@ -42,6 +42,9 @@ soak: ## what takes too long for every change
 	@tools/deps priv
 	HOOPY_SOAK=1 $(GO) test -tags priv -p 1 -count 1 -timeout 80m ./supervisor/... ./process/... ./keeper/... ./cmd/init/... \
 		./build/apk/... ./build/install/...
+	@tools/deps e2e
+	@tools/zfs || echo "what needs ZFS is skipped"
+	HOOPY_SOAK=1 $(GO) test -tags e2e -p 1 -count 1 -timeout 80m -v -run '^(TestData|TestPools)$$' ./e2e
 
 lint: ## vet for every tag and system, staticcheck, gofmt
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }

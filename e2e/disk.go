@@ -41,8 +41,16 @@ func VFAT(t testing.TB, mib int64, serial, label string) string {
 	return path
 }
 
-// format runs a mkfs program, also from the folders that only root's PATH has.
+// format runs a mkfs program.
 func format(t testing.TB, debian, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(sbin(t, debian, program), args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", program, err, out)
+	}
+}
+
+// sbin finds a program, also in the folders that only root's PATH has.
+func sbin(t testing.TB, debian, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
@@ -53,7 +61,5 @@ func format(t testing.TB, debian, program string, args ...string) {
 	if err != nil {
 		t.Skipf("%s: not found; install it with: apt-get install -y --no-install-recommends %s", program, debian)
 	}
-	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v: %s", program, err, out)
-	}
+	return path
 }

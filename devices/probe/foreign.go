@@ -11,7 +11,7 @@ type fat struct {
 	clusters             uint32
 	wide                 bool // FAT32
 	root, information    uint32
-	serial, state, extra byte
+	serial, state        byte
 }
 
 var fatMagics = [...]struct {
