@@ -4,14 +4,14 @@ import "strconv"
 
 // fat is what the boot sector of a FAT file system says (ECMA-107, fatgen103).
 type fat struct {
-	sector, cluster      uint32 // bytes, sectors
-	reserved, size       uint32 // sectors: before the first FAT; of all FATs
-	length               uint32 // sectors of one FAT
-	entries              uint32 // of the root directory; FAT12 and 16
-	clusters             uint32
-	wide                 bool // FAT32
-	root, information    uint32
-	serial, state        byte
+	sector, cluster   uint32 // bytes, sectors
+	reserved, size    uint32 // sectors: before the first FAT; of all FATs
+	length            uint32 // sectors of one FAT
+	entries           uint32 // of the root directory; FAT12 and 16
+	clusters          uint32
+	wide              bool // FAT32
+	root, information uint32
+	serial, state     byte
 }
 
 var fatMagics = [...]struct {
