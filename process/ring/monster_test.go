@@ -57,8 +57,13 @@ func TestMonsters(t *testing.T) {
 			written := make(chan struct{})
 			go func() {
 				defer close(written)
-				for n := 0; n < bytes; n += len(chunk) {
-					unix.Write(wr, chunk)
+				for n := 0; n < bytes; { // a signal of the runtime cuts a write short
+					if k, err := unix.Write(wr, chunk[n%len(chunk):]); err == nil {
+						n += k
+					} else if err != unix.EINTR {
+						t.Error(err)
+						return
+					}
 				}
 			}()
 			for going := true; going; {
