@@ -82,16 +82,6 @@ func (b *builder) goBuild(ctx context.Context) (map[string]string, error) {
 // twice as long). Of two flags for one package the last counts.
 const linkFlags = "-s -w -funcalign=16"
 
-// inlineFlags say into which packages nothing is inlined. Of the libraries and
-// the standard library these are the ones that no time is spent in: 53 kB of
-// /init, and reading 1,000 units takes no longer.
-var inlineFlags = strings.Fields(`-gcflags=hoopy/...=-l -gcflags=hoopy/keeper/...= -gcflags=hoopy/kmsg= -gcflags=hoopy/process/ring=
-	-gcflags=github.com/...=-l -gcflags=github.com/BurntSushi/toml= -gcflags=golang.org/...=-l
-	-gcflags=bufio=-l -gcflags=compress/...=-l -gcflags=context=-l -gcflags=encoding/...=-l -gcflags=fmt=-l -gcflags=hash/crc32=-l
-	-gcflags=internal/bisect=-l -gcflags=internal/filepathlite=-l -gcflags=internal/fmtsort=-l -gcflags=internal/godebug=-l
-	-gcflags=internal/poll=-l -gcflags=io/...=-l -gcflags=log=-l -gcflags=net=-l -gcflags=net/netip=-l -gcflags=os/...=-l
-	-gcflags=path/...=-l -gcflags=sort=-l -gcflags=syscall=-l -gcflags=time=-l -gcflags=unique=-l`)
-
 // goBuildIn compiles programs of the module in dir and adds them to files; only
 // nil means all that there are.
 func (b *builder) goBuildIn(ctx context.Context, dir string, only []string, files map[string]string) error {
@@ -112,8 +102,8 @@ func (b *builder) goBuildIn(ctx context.Context, dir string, only []string, file
 		return err
 	}
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", linkFlags + " -X main.version=" + b.version,
+		"-gcflags=hoopy/...=-l", "-gcflags=hoopy/keeper/...=", "-gcflags=hoopy/kmsg=", "-gcflags=hoopy/process/ring=",
 		"-o", out + string(filepath.Separator)}
-	args = append(args, inlineFlags...)
 	if err := b.goTool(ctx, dir, append(args, main...)...); err != nil {
 		return err
 	}
