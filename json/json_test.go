@@ -138,7 +138,7 @@ func FuzzUnmarshal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if repeats(b) || bytes.Count(b, []byte("[")) > depthMost/2 || bytes.Count(b, []byte("{")) > depthMost/2 {
-			t.Skip()
+			return // encoding/json takes the last of them; and it has no bound
 		}
 		var got, want all
 		err, wantErr := Unmarshal(b, &got), json.Unmarshal(b, &want)

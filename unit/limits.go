@@ -27,15 +27,31 @@ var Capabilities = []string{"chown", "dac_override", "dac_read_search", "fowner"
 	"mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
 	"checkpoint_restore"}
 
+// LimitNumber is RLIMIT_NAME of setrlimit(2) for a name of Rlimits; false: there
+// is none.
+func LimitNumber(name string) (int, bool) { return number(Rlimits, name) }
+
+// CapabilityNumber is the number of a capability by its name, in any case, with
+// or without CAP_; false: there is none.
+func CapabilityNumber(name string) (int, bool) { return number(Capabilities, capability(name)) }
+
+func number(names []string, name string) (int, bool) {
+	for n, known := range names {
+		if name == known {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
 // capability is the plain form of a name as people write it: CAP_NET_RAW.
 func capability(name string) string { return strings.TrimPrefix(strings.ToLower(name), "cap_") }
 
 func checkCapability(v any) string {
-	name := capability(v.(string))
-	if slices.Contains(Capabilities, name) {
+	if _, ok := CapabilityNumber(v.(string)); ok {
 		return ""
 	}
-	return "is no capability" + schema.DidYouMean(name, Capabilities)
+	return "is no capability" + schema.DidYouMean(capability(v.(string)), Capabilities)
 }
 
 // parseRlimit reads 4096, "4096", "unlimited" and "1024:unlimited".

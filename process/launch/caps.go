@@ -2,31 +2,12 @@ package launch
 
 import (
 	"errors"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hoopy/unit"
 )
-
-// capabilityNames at their numbers (include/uapi/linux/capability.h).
-var capabilityNames = [...]string{"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid",
-	"setpcap", "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-	"sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-	"sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-	"mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-	"checkpoint_restore"}
-
-// CapabilityNumber is the number of a capability by its name in capabilities(7),
-// in any case, with or without CAP_; false: there is none.
-func CapabilityNumber(name string) (int, bool) {
-	name = strings.TrimPrefix(strings.ToLower(name), "cap_")
-	for n, known := range capabilityNames {
-		if name == known {
-			return n, true
-		}
-	}
-	return 0, false
-}
 
 // privileges are the capabilities of a spec as sets of bits.
 type privileges struct {
@@ -46,7 +27,7 @@ func capabilities(s *Spec) (p privileges, f *Failure) {
 		return p, f
 	}
 	for _, name := range s.Ambient {
-		if n, _ := CapabilityNumber(name); p.bounded && p.bounding>>n&1 == 0 {
+		if n, _ := unit.CapabilityNumber(name); p.bounded && p.bounding>>n&1 == 0 {
 			return p, fail("capability", name, errors.New("ambient, but not in the bounding set"))
 		}
 	}
@@ -55,7 +36,7 @@ func capabilities(s *Spec) (p privileges, f *Failure) {
 
 func capabilitySet(names []string) (set uint64, f *Failure) {
 	for _, name := range names {
-		n, ok := CapabilityNumber(name)
+		n, ok := unit.CapabilityNumber(name)
 		if !ok {
 			return 0, fail("capability", name, errUnknown)
 		}
@@ -129,8 +110,8 @@ func (p *privileges) raise(uid uint32) *Failure {
 }
 
 func capabilityName(n int) string {
-	if n < len(capabilityNames) {
-		return "cap_" + capabilityNames[n]
+	if n < len(unit.Capabilities) {
+		return "cap_" + unit.Capabilities[n]
 	}
 	return "of a later kernel"
 }

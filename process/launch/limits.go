@@ -8,30 +8,16 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hoopy/unit"
 )
-
-// limitNames at their numbers, which are those of x86_64 and aarch64
-// (include/uapi/asm-generic/resource.h).
-var limitNames = [...]string{"cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile",
-	"memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"}
-
-// LimitNumber is RLIMIT_NAME of setrlimit(2) for a name in lower case, as
-// "nofile"; false: there is none.
-func LimitNumber(name string) (int, bool) {
-	for n, known := range limitNames {
-		if name == known {
-			return n, true
-		}
-	}
-	return 0, false
-}
 
 var errUnknown = errors.New("unknown")
 
 // checkLimits finds what is wrong before anything has been done.
 func checkLimits(limits []Limit) *Failure {
 	for _, l := range limits {
-		if _, ok := LimitNumber(l.Resource); !ok {
+		if _, ok := unit.LimitNumber(l.Resource); !ok {
 			return fail("limit", l.Resource, errUnknown)
 		}
 		if l.Soft > l.Hard {
@@ -46,7 +32,7 @@ func checkLimits(limits []Limit) *Failure {
 func limit(limits []Limit) *Failure {
 	files := Limit{"nofile", FilesSoft, FilesHard}
 	for _, l := range limits {
-		n, _ := LimitNumber(l.Resource)
+		n, _ := unit.LimitNumber(l.Resource)
 		if n == unix.RLIMIT_NOFILE {
 			files = l
 			continue
