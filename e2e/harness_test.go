@@ -47,7 +47,7 @@ func TestHarness(t *testing.T) {
 	}
 	t.Run("console, network, ssh", func(t *testing.T) {
 		vm := boot(t)
-		release := vm.Expect(`Linux version (\S+)`, 0)[1]
+		release := vm.Expect(`Linux version (\S+) `, 0)[1]
 		vm.Expect(`Run /init as init process`, 0)
 		frame, banner := vm.FirstFrame(0), vm.Banner(0)
 		if !banner.After(frame) {
