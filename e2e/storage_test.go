@@ -149,6 +149,18 @@ func (v *VM) cut() {
 	v.Ended(0)
 }
 
+// lastWords holds what the console showed of the machine's end. Its lines may be
+// dropped, and then it says so.
+func (v *VM) lastWords(want ...string) {
+	v.t.Helper()
+	said := v.Console()
+	for _, text := range want {
+		if !strings.Contains(said, text) && !strings.Contains(said, "dropped here") {
+			v.t.Errorf("the console does not say %q", text)
+		}
+	}
+}
+
 // part runs a part of a test in a machine that others go on with: what fails is
 // that part.
 func (v *VM) part(t *testing.T, name string, f func(t *testing.T)) {
