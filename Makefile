@@ -35,7 +35,7 @@ zfs: ## build ZFS for the tests' kernel into a cache, two to five minutes the fi
 bench: ## figures beside the peers, not pass or fail
 	@tools/deps e2e
 	$(GO) test -run '^$$' -bench . -benchmem ./supervisor ./unit ./control ./process/... ./devices/...
-	$(GO) test -tags priv -p 1 -run '^$$' -bench . -benchmem ./build/...
+	$(GO) test -tags priv -p 1 -run '^$$' -bench . -benchmem ./build/... ./devices/modindex
 	$(GO) test -tags e2e -p 1 -count 1 -timeout 60m -v -run TestBench ./e2e -bench-boots $(BENCH)
 
 soak: ## what takes too long for every change

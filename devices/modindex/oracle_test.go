@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestDepmodOracle indexes a real Debian kernel and compares every file with
@@ -145,6 +147,69 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(modaliases)), "ns/lookup")
+}
+
+// BenchmarkColdplug finds out what a machine's modaliases want to have loaded, and
+// in which order, beside what `modprobe -a` (libkmod, as in udevd) takes for the
+// same. Nobody loads anything.
+func BenchmarkColdplug(b *testing.B) {
+	base, release := DebianModules(b)
+	modprobe, err := exec.LookPath("modprobe")
+	if err != nil {
+		b.Skip("no modprobe of kmod here: apt-get install -y --no-install-recommends kmod")
+	}
+	dir := b.TempDir()
+	at := filepath.Join(dir, "lib/modules", release)
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	for name, data := range buildTree(b, filepath.Join(base, "lib/modules", release)) {
+		if err := os.WriteFile(filepath.Join(at, name), data, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	open := func(name string) *Index { // as the loader does
+		f, err := os.Open(filepath.Join(at, name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		st, err := f.Stat()
+		if err != nil {
+			b.Fatal(err)
+		}
+		data, err := syscall.Mmap(int(f.Fd()), 0, int(st.Size()), syscall.PROT_READ, syscall.MAP_PRIVATE)
+		if err != nil {
+			b.Fatal(err)
+		}
+		x, err := Parse(data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return x
+	}
+	var ours time.Duration
+	for b.Loop() {
+		began := time.Now()
+		alias, dep := open("modules.alias.bin"), open("modules.dep.bin")
+		for _, a := range modaliases {
+			for _, m := range alias.Search(a) {
+				dep.Get(m.Text)
+			}
+		}
+		ours += time.Since(began)
+	}
+	ours /= time.Duration(b.N)
+	const runs = 20
+	args := append([]string{"-a", "-q", "-D", "-d", dir, "-S", release}, modaliases...)
+	began := time.Now()
+	for range runs {
+		// It says no of aliases that nothing is for; what counts is the time.
+		_ = exec.Command(modprobe, args...).Run()
+	}
+	theirs := time.Since(began) / runs
+	b.ReportMetric(float64(theirs)/float64(ours), "modprobe-ratio")
+	b.ReportMetric(float64(theirs.Microseconds()), "modprobe-us")
 }
 
 // BenchmarkBuild indexes Debian's 4,000 modules, reading their files included.
