@@ -303,15 +303,20 @@ func (s *seed) leave(dirfd int, dir string, hash *blake2s, r *report) {
 		r.fail("unlink", uncredited, err)
 		return
 	}
-	if err := s.create(dirfd, b); err != nil {
+	fd, err := s.create(dirfd, b)
+	if err != nil {
 		r.fail("write", uncredited, err)
 		_ = s.unlink(dirfd, uncredited) // half a seed does no harm either
 		return
 	}
+	defer s.close(fd)
 	if creditable {
 		if err := s.rename(dirfd, uncredited, credited); err != nil {
 			r.fail("rename", uncredited, err)
 			creditable = false
+		} else if err := s.sync(fd); err != nil { // on vfat the new name has no content until the file is written again
+			r.fail("fsync", credited, err)
+			return
 		}
 	}
 	if err := s.sync(dirfd); err != nil {
@@ -321,22 +326,26 @@ func (s *seed) leave(dirfd int, dir string, hash *blake2s, r *report) {
 	r.next, r.creditable = 8*len(b), creditable
 }
 
-// create writes a new file whole, to the disk.
-func (s *seed) create(dirfd int, b []byte) error {
-	fd, err := s.open(dirfd, uncredited, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o400)
+// create writes a new file whole, to the disk, and leaves it open.
+func (s *seed) create(dirfd int, b []byte) (fd int, err error) {
+	fd, err = s.open(dirfd, uncredited, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o400)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	defer s.close(fd)
-	for len(b) > 0 {
-		n, err := s.write(fd, b)
+	for len(b) > 0 && err == nil {
+		var n int
+		n, err = s.write(fd, b)
 		if err == nil && n <= 0 {
 			err = errShort
 		}
-		if err != nil {
-			return err
-		}
-		b = b[n:]
+		b = b[max(n, 0):]
 	}
-	return s.sync(fd)
+	if err == nil {
+		err = s.sync(fd)
+	}
+	if err != nil {
+		s.close(fd)
+		return -1, err
+	}
+	return fd, nil
 }

@@ -213,11 +213,14 @@ func write(dir, name string, at time.Duration) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
 	if err == nil {
 		err = os.Rename(fresh, filepath.Join(dir, name))
+	}
+	if err == nil {
+		err = f.Sync() // on vfat the new name has no content until the file is written again
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
 	}
 	if err != nil {
 		return err
