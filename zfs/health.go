@@ -93,11 +93,11 @@ func (p *pool) refresh(ctx context.Context) (well, there bool) {
 		p.tell(text, text, text, "")
 		return false, true
 	}
-	how := s.health
+	how, sick := s.health, ""
 	if what := p.a.ailing(&status); what != "" {
 		how += ": " + what
+		sick = how // also while the pool's own word is still ONLINE
 	}
-	sick := ""
 	if e := status.errors; e != "" && e != "No known data errors" {
 		e, _, _ = strings.Cut(e, ", use ")
 		how += ", " + e

@@ -87,7 +87,9 @@ func (s *sayer) say(a unit.Action) {
 			level, state = kmsg.Warning, unit.Failed.String()
 		}
 	case unit.Starting:
-		level = kmsg.Debug
+		if a.From != unit.Ready { // else it has lost what it had
+			level = kmsg.Debug
+		}
 	}
 	s.line(level, name, state, text)
 }
