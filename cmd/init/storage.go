@@ -131,10 +131,10 @@ func (s *storage) said(a unit.Action) {
 	if a.From == a.To || a.Unit.Mount == nil || !a.Unit.Mount.Persist {
 		return
 	}
-	switch a.To {
-	case unit.Ready:
+	switch {
+	case a.To == unit.Ready:
 		s.lacking(false)
-	case unit.BackOff, unit.Failed, unit.Skipped:
+	case lost[a.To], a.From == unit.Ready && a.To == unit.Starting: // pulled
 		s.lacking(true)
 	}
 }
