@@ -2,6 +2,7 @@ package unit
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"hoopy/unit/schema"
@@ -87,7 +88,7 @@ func machineDiff(a, b *Machine) (keys []string) {
 	if a.Hostname != b.Hostname {
 		keys = append(keys, "hostname")
 	}
-	if !sameTexts(a.Modules, b.Modules) {
+	if !slices.Equal(a.Modules, b.Modules) {
 		keys = append(keys, "modules")
 	}
 	if a.HostID != b.HostID {
@@ -97,16 +98,4 @@ func machineDiff(a, b *Machine) (keys []string) {
 		keys = append(keys, "device")
 	}
 	return keys
-}
-
-func sameTexts(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

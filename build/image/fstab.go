@@ -17,10 +17,6 @@ import (
 // machineFile describes the machine, below root/ as in the image.
 const machineFile = "etc/init.toml"
 
-// someLink is what a machine without init.toml has; with one it has the links
-// that stand there.
-const someLink = "[[link]]\nname = \"wired\"\nmatch = { name = \"e*\" }\n"
-
 // fromFstab turns root/etc/fstab into tables of init.toml and returns that file
 // with them; nothing if there is no fstab, or init.toml has disks of its own.
 // The notes say what became of each line.
@@ -41,7 +37,9 @@ func fromFstab(root string) (machine []byte, notes []string, err error) {
 	machine, err = os.ReadFile(filepath.Join(root, filepath.FromSlash(machineFile)))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		machine = []byte(someLink)
+		// With an init.toml the machine has the links that stand in it, and no other.
+		l := unit.FallbackLink
+		machine = fmt.Appendf(nil, "[[link]]\nname = %q\nmatch = { name = %q }\n", l.Name, l.MatchName)
 	case err != nil:
 		return nil, nil, err
 	default:
