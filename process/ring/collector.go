@@ -162,7 +162,7 @@ func (c *Collector) turn() (more bool) {
 // panics is read no more; the others go on.
 func (c *Collector) fill(p *pipe) {
 	c.mu.Lock()
-	gone := p.gone
+	gone, asked := p.gone, len(p.drains)
 	c.mu.Unlock()
 	if gone {
 		return
@@ -198,22 +198,32 @@ func (c *Collector) fill(p *pipe) {
 			c.say(fmt.Sprintf("log pipe of %s: %v", p.name, err))
 		}
 	}
-	var calls []func()
 	c.mu.Lock()
-	keep := p.drains[:0]
-	for _, d := range p.drains {
-		if d.left -= n; empty || d.left <= 0 {
-			calls = append(calls, d.call)
-		} else {
-			keep = append(keep, d)
-		}
-	}
-	p.drains = keep
-	if len(keep) == 0 {
+	calls := p.answer(asked, n, empty)
+	if len(p.drains) == 0 {
 		delete(c.asked, p)
 	}
 	c.mu.Unlock()
 	for _, call := range calls {
 		call()
 	}
+}
+
+// answer takes n bytes off the drains that were asked for before these were
+// read, the first asked of them, and gives the calls of those that are through.
+// What is asked for later may concern bytes written later, too.
+func (p *pipe) answer(asked, n int, empty bool) (calls []func()) {
+	keep := p.drains[:0]
+	for i, d := range p.drains {
+		if i < asked {
+			d.left -= n
+		}
+		if i < asked && (empty || d.left <= 0) {
+			calls = append(calls, d.call)
+		} else {
+			keep = append(keep, d)
+		}
+	}
+	p.drains = keep
+	return calls
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -158,5 +159,34 @@ func TestRemove(t *testing.T) {
 		if err := r.Post([]byte("late"), 0, 0, nil, nil); err != ErrClosed {
 			t.Error(err)
 		}
+	}
+}
+
+// TestDrainAskedWhileReading: bytes that were read before somebody asked are not
+// those that he asks for. He was told half a pipe too early, under load.
+func TestDrainAskedWhileReading(t *testing.T) {
+	var told []string
+	p := &pipe{}
+	ask := func(name string) { p.drains = append(p.drains, drain{64, func() { told = append(told, name) }}) }
+	read := func(asked, n int) {
+		for _, call := range p.answer(asked, n, n == 0) {
+			call()
+		}
+	}
+	ask("first")
+	ask("second")
+	read(1, 32) // second came while these were read
+	read(2, 32)
+	if d := cmp.Diff([]string{"first"}, told); d != "" {
+		t.Error(d)
+	}
+	ask("third")
+	read(1, 0) // the pipe was empty before third asked
+	if d := cmp.Diff([]string{"first", "second"}, told); d != "" {
+		t.Error(d)
+	}
+	read(1, 0)
+	if d := cmp.Diff([]string{"first", "second", "third"}, told); d != "" || len(p.drains) != 0 {
+		t.Error(d, p.drains)
 	}
 }
