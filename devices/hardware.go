@@ -122,7 +122,9 @@ func hardware(sys string, u Uevent, up []place) (props map[string]string, ids []
 	case has("sd"), has("sr"):
 		device := filepath.Join(dir, "device")
 		bus := ""
-		if id, err := os.ReadFile(filepath.Join(device, "vpd_pg89")); err == nil {
+		usb := usbSerial(up, device)
+		if isATA(device, usb != "" && attr(dir, "removable") == "0") {
+			id, _ := os.ReadFile(filepath.Join(device, "vpd_pg89")) // without it, it is SCSI
 			if a, ok := identifyATA(id); ok {
 				bus = "ata"
 				set("ID_ATA", "1", "ID_BUS", bus, "ID_MODEL", a.model, "ID_SERIAL", a.id(), "ID_SERIAL_SHORT", a.serial, "ID_REVISION", a.firmware,
@@ -130,7 +132,7 @@ func hardware(sys string, u Uevent, up []place) (props map[string]string, ids []
 				add(bus, a.id())
 			}
 		}
-		if usb := usbSerial(up, device); usb != "" {
+		if usb != "" {
 			set("ID_USB_SERIAL", usb)
 			if bus == "" {
 				bus = "usb"
@@ -162,6 +164,15 @@ func hardware(sys string, u Uevent, up []place) (props map[string]string, ids []
 		add("dm-uuid", clean(uuid))
 	}
 	return props, ids
+}
+
+// isATA says whether udev would ask a disk of the SCSI layer for its ATA identity:
+// one whose vendor is ATA (SAT-3, 10.2.2: also behind a SAS adapter), an ATAPI
+// drive, a fixed disk behind USB. Others may have page 89h, too: volumes of RAID
+// adapters.
+func isATA(device string, fixedUSB bool) bool {
+	level := attr(device, "scsi_level")
+	return fixedUSB || attr(device, "vendor") == "ATA" || attr(device, "type") == "5" && level >= "6" && level <= "9"
 }
 
 // usbSerial is ID_SERIAL as udev's usb_id makes it: vendor, model and serial

@@ -12,7 +12,7 @@ import (
 )
 
 // laySys lays a tree of testdata/hardware below sys: "-> PATH" is a link,
-// "hex: …" bytes, "ata: MODEL/SERIAL/FIRMWARE" a page 89h.
+// "hex: …" bytes, "ata: MODEL/SERIAL/FIRMWARE/WWN" a page 89h (the last may lack).
 func laySys(t testing.TB, sys string, files []txtar.File) {
 	t.Helper()
 	for _, f := range files {
@@ -36,7 +36,17 @@ func laySys(t testing.TB, sys string, files []txtar.File) {
 		}
 		if names, ok := strings.CutPrefix(text, "ata: "); ok {
 			n := strings.Split(names, "/")
-			text = string(ataPage(n[0], n[1], n[2]))
+			page := ataPage(n[0], n[1], n[2])
+			if len(n) > 3 {
+				wwn, err := hex.DecodeString(n[3])
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range wwn { // words 108 to 111
+					page[60+2*108+i^1] = wwn[i]
+				}
+			}
+			text = string(page)
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -64,7 +74,7 @@ func ataPage(model, serial, firmware string) []byte {
 // udev gives to the same.
 func TestHardware(t *testing.T) {
 	archives, err := filepath.Glob("testdata/hardware/*.txtar")
-	if err != nil || len(archives) < 8 {
+	if err != nil || len(archives) < 13 {
 		t.Fatal(archives, err)
 	}
 	for _, name := range archives {
