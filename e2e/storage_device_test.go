@@ -21,7 +21,7 @@ func TestDisks(t *testing.T) {
 		{id: "DV", path: table, bus: virtio}, {id: "DA", path: Raw(t, 16), bus: sata}, {id: "DN", path: Raw(t, 16), bus: nvme},
 		{id: "DS", path: Raw(t, 16), bus: scsi}, {id: "DU", path: Raw(t, 16), bus: usb},
 	}
-	v := storageMachine(t, false, map[string]File{"etc/init.toml": initTOML(`
+	v := storageMachine(t, false, map[string]File{"bin/flood": program(t, "./testdata/flood", "-ldflags", "-s -w"), "etc/init.toml": initTOML(`
 [persist]
 device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 `)}, disks...).boot(t)
@@ -58,7 +58,7 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 		var burst []disk
 		for i := range crowd {
 			d := disk{id: "B" + strconv.Itoa(100+i), bus: scsi}
-			v.QMP("blockdev-add", map[string]any{"driver": "null-co", "node-name": "node-" + d.id, "size": 1 << 20, "read-zeroes": true})
+			v.nullDisk(d)
 			burst = append(burst, d)
 		}
 		began := time.Now()
@@ -86,6 +86,7 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 			t.Errorf("devices is not ready any more:\n%s", out)
 		}
 	})
+	v.part(t, "a flood of events", func(t *testing.T) { flood(t, v) })
 	v.part(t, "the end", func(t *testing.T) {
 		v.Must("svc stop --force mount:/persist")
 		v.cut() // after so many disks the kernel takes 8 s to switch off

@@ -76,6 +76,12 @@ func (v *VM) plug(d disk) {
 	v.QMP("device_add", d.device())
 }
 
+// nullDisk gives a machine the back end of an empty disk, for plug.
+func (v *VM) nullDisk(d disk) {
+	v.t.Helper()
+	v.QMP("blockdev-add", map[string]any{"driver": "null-co", "node-name": "node-" + d.id, "size": 1 << 20, "read-zeroes": true})
+}
+
 // pull pulls a disk out and returns when qemu has let go of it. A USB disk goes at
 // once and without asking, as from a port.
 func (v *VM) pull(d disk) {
