@@ -48,9 +48,6 @@ func TestLastAct(t *testing.T) {
 		t.Errorf("reboot(%#x)", got)
 	}
 	t.Logf("last act with a stubborn service: %v", time.Since(began))
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the last act took %v", took)
-	}
 	for _, fd := range []int{fds[0], stubborn[0], s.pidfd} {
 		if !gone(fd) {
 			t.Error("a process lives on")
@@ -76,7 +73,7 @@ func TestEndBySignal(t *testing.T) {
 		{"PWR", unix.SIGPWR, unix.LINUX_REBOOT_CMD_POWER_OFF},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := boot(t, Config{SignalWithin: 200 * Millisecond})
+			m := boot(t, Config{SignalWithin: Second})
 			s := m.supervisor()
 			s.hello()
 			if err := m.cmd.Process.Signal(c.sig); err != nil {
@@ -93,7 +90,7 @@ func TestEndBySignal(t *testing.T) {
 }
 
 func TestEndDeadline(t *testing.T) {
-	m := boot(t, Config{EndWithin: 300 * Millisecond, SignalWithin: Minute})
+	m := boot(t, Config{EndWithin: Second, SignalWithin: Minute})
 	s := m.supervisor()
 	s.hello()
 	s.send(Packet{Op: OpEnd, A: HowReboot, B: EndBegins, Payload: []byte("test")})
