@@ -83,6 +83,13 @@ func newGraph(units []*Unit, at lines, bad map[string]bool) (*Graph, error) {
 		b.index[u.Name] = len(b.units)
 		b.units = append(b.units, u)
 	}
+	for i, u := range b.units {
+		if u.Mount != nil && u.Mount.Persist { // its place is a second name of it
+			if name := MountUnit(u.Mount.Where); !b.has(name) {
+				b.index[name] = i
+			}
+		}
+	}
 	b.out = make([][]Edge, len(b.units))
 	b.broken = make([]string, len(b.units))
 	for i, u := range b.units {
@@ -126,6 +133,8 @@ func (b *builder) resolve(i int, names []string, kind EdgeKind) {
 	}
 }
 
+func (b *builder) has(name string) bool { _, ok := b.index[name]; return ok }
+
 func (b *builder) before(i int, names []string) {
 	for _, name := range names {
 		if from, ok := b.target(i, "before", name); ok {
@@ -145,7 +154,11 @@ func (b *builder) target(i int, key, name string) (int, bool) {
 				b.names = append(b.names, u.Name)
 			}
 		}
-		b.say(u, key, name, fmt.Sprintf("%s: no unit is called %q", key, name)+schema.DidYouMean(name, b.names))
+		near := schema.DidYouMean(name, b.names)
+		if name == MountUnit(PersistPath) {
+			near = "; init.toml has no [persist]"
+		}
+		b.say(u, key, name, fmt.Sprintf("%s: no unit is called %q", key, name)+near)
 	case to == i:
 		b.say(u, key, name, fmt.Sprintf("%s: %q is the unit itself", key, name))
 		ok = false

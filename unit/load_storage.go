@@ -20,17 +20,18 @@ func (c *Config) storage(doc *schema.Doc) (mistakes []*schema.Mistake) {
 	}
 	seen := map[string]bool{}
 	add := func(d *schema.Doc, key string, mount MountConfig) {
-		name := SwapUnit(mount.What)
-		if !mount.Swap {
-			name = MountUnit(mount.Where)
+		name := mount.unit()
+		place := name
+		if mount.Persist {
+			place = MountUnit(mount.Where)
 		}
 		switch {
 		case d.Bad():
-			c.bad[name] = true
-		case seen[name]:
-			mistakes = append(mistakes, d.Mistake(key, fmt.Sprintf("%s is there twice", name)))
+			c.bad[name], c.bad[place] = true, true
+		case seen[name], seen[place]:
+			mistakes = append(mistakes, d.Mistake(key, fmt.Sprintf("%s is there twice", place)))
 		default:
-			seen[name] = true
+			seen[name], seen[place] = true, true
 			mount.Wait = orDefault(d.Duration("wait"), DeviceWait)
 			m.Mounts = append(m.Mounts, mount)
 		}
@@ -106,13 +107,13 @@ func storageUnits(m *Machine) (units []*Unit) {
 	}
 	for i := range m.Mounts {
 		c := &m.Mounts[i]
-		u := &Unit{Name: MountUnit(c.Where), Kind: Mount, ReadyBy: ByArm, Restart: Always, Mount: c, Needs: c.Needs, After: c.After,
+		u := &Unit{Name: c.unit(), Kind: Mount, ReadyBy: ByArm, Restart: Always, Mount: c, Needs: c.Needs, After: c.After,
 			StartTimeout: c.Wait, StopTimeout: unmountTimeout, Description: c.What + " on " + c.Where}
 		if c.Swap {
-			u.Name, u.Description = SwapUnit(c.What), "swap space"
+			u.Description = "swap space"
 		}
-		if above := m.mountAbove(c); above != "" {
-			u.Needs = append(u.Needs[:len(u.Needs):len(u.Needs)], MountUnit(above))
+		if above := m.mountAbove(c); above != nil {
+			u.Needs = append(u.Needs[:len(u.Needs):len(u.Needs)], above.unit())
 		}
 		if pool, _, _ := strings.Cut(c.What, "/"); c.Type == "zfs" && m.hasPool(pool) {
 			u.Needs = append(u.Needs[:len(u.Needs):len(u.Needs)], PoolUnit(pool))
@@ -128,16 +129,16 @@ const (
 	unmountTimeout = 15 * time.Second
 )
 
-// mountAbove is the place of the mount that the one of c is inside of; empty:
-// none.
-func (m *Machine) mountAbove(c *MountConfig) (where string) {
+// mountAbove is the mount that the one of c is inside of; nil: none.
+func (m *Machine) mountAbove(c *MountConfig) (above *MountConfig) {
 	for i := range m.Mounts {
-		o := m.Mounts[i].Where
-		if o != "" && o != c.Where && strings.HasPrefix(c.Where, strings.TrimSuffix(o, "/")+"/") && len(o) > len(where) {
-			where = o
+		o := &m.Mounts[i]
+		if o.Where != "" && o.Where != c.Where && strings.HasPrefix(c.Where, strings.TrimSuffix(o.Where, "/")+"/") &&
+			(above == nil || len(o.Where) > len(above.Where)) {
+			above = o
 		}
 	}
-	return where
+	return above
 }
 
 func (m *Machine) hasPool(name string) bool {
@@ -159,6 +160,9 @@ func referred(units []*Unit) (more []*Unit) {
 		have[u.Name] = true
 		if u.Kind == Pool {
 			pools = append(pools, u.Name)
+		}
+		if u.Mount != nil {
+			have[MountUnit(u.Mount.Where)] = true
 		}
 	}
 	for _, u := range units {

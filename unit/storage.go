@@ -86,6 +86,18 @@ type MountConfig struct {
 	Needs, After []string
 }
 
+// unit is the name of its unit: of the persistence device the same wherever it
+// is mounted.
+func (c *MountConfig) unit() string {
+	switch {
+	case c.Swap:
+		return SwapUnit(c.What)
+	case c.Persist:
+		return MountUnit(PersistPath)
+	}
+	return MountUnit(c.Where)
+}
+
 // PoolConfig is a [[pool]] of init.toml.
 type PoolConfig struct {
 	Name     string // empty: every pool that is there and has no unit of its own

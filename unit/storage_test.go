@@ -80,14 +80,14 @@ func TestStorage(t *testing.T) {
 		return out
 	}
 	for name, want := range map[string][]string{
-		"mount:/media/usb":   nil,
+		"mount:/persist":     nil,
 		"mount:/srv/photos":  {"needs mount:/srv", "needs pool:tank"},
 		"swap:zram":          nil,
 		"pool:tank":          {"after tler"},
 		"pool:*":             nil,
 		"mount:/tank/photos": {"after pool:*", "after pool:tank"},
 		"device:ups":         nil,
-		"photos":             {"needs device:ups", "after mount:/media/usb", "needs mount:/tank/photos"},
+		"photos":             {"needs device:ups", "after mount:/persist", "needs mount:/tank/photos"},
 	} {
 		got := edges(name)
 		if len(got) != len(want) {
@@ -109,6 +109,8 @@ func TestStorageMistakes(t *testing.T) {
 		{"[[mount]]\nwhat = \"/a\"\nwhere = \"/b\"", `what = "/a" is a folder; write options = "bind"`},
 		{"[[mount]]\nwhat = \"tmpfs\"\nwhere = \"/\"", `mount.where = "/" is no place for it`},
 		{"[[mount]]\nwhat = \"tmpfs\"\nwhere = \"/a\"\n[[mount]]\nwhat = \"tmpfs\"\nwhere = \"/a/\"", `mount:/a is there twice`},
+		{"[persist]\ndevice = \"UUID=1\"\npath = \"/media/usb\"\n[[mount]]\nwhat = \"tmpfs\"\nwhere = \"/media/usb\"", `mount:/media/usb is there twice`},
+		{"[persist]\ndevice = \"UUID=1\"\npath = \"/media/usb\"\n[[mount]]\nwhat = \"tmpfs\"\nwhere = \"/persist\"", `mount:/persist is there twice`},
 		{"hostid = \"xyz\"", `hostid = "xyz" is no host number; write eight hex digits such as "00c0ffee"`},
 		{"[[pool]]\nname = \"tank\"\n[[pool.key]]\ndataset = \"other/a\"\nfile = \"/k\"", `key.dataset = "other/a" is not of the pool "tank"`},
 		{"[[pool]]\nname = \"tank\"\ndegraded = true", `pool.degraded = true is no text`},
@@ -121,6 +123,32 @@ func TestStorageMistakes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), ": "+tt.want) {
 			t.Errorf("%s:\n got %v\nwant %s", tt.text, err, tt.want)
 		}
+	}
+}
+
+// The persistence device is one unit under two names, wherever it is mounted.
+func TestPersistNames(t *testing.T) {
+	const web = "command = \"x\"\nneeds = [\"mount:/persist\"]\nafter = [\"mount:/media/usb\"]"
+	c, err := Load(files("init.toml", storageFile, "svc/tler.toml", "kind = \"task\"\ncommand = \"tler\"", "svc/web.toml", web), "/etc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := c.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := g.Out(g.Index("web")); len(out) != 1 || g.Units[out[0].To].Name != "mount:/persist" || out[0].Kind != Needs {
+		t.Errorf("%+v", out)
+	}
+	if g.Index("mount:/media/usb") >= 0 {
+		t.Error("there is a second unit of it")
+	}
+	c, err = Load(files("init.toml", "hostname = \"a\"", "svc/web.toml", "command = \"x\"\nafter = [\"mount:/persist\"]"), "/etc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Graph(); err == nil || err.Error() != `/etc/svc/web.toml:2: after: no unit is called "mount:/persist"; init.toml has no [persist]` {
+		t.Error(err)
 	}
 }
 
