@@ -16,7 +16,7 @@ import (
 	"hoopy/unit"
 )
 
-const bound = 10 * time.Second // for anything that is expected to happen
+const bound = time.Minute // for anything that is expected to happen
 
 // fake is a Backend of fixed answers.
 type fake struct {

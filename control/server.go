@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -166,8 +167,16 @@ func (s *server) victim() *conn {
 func (s *server) refuse(nc *os.File) {
 	defer nc.Close()
 	frames, err := split(Response{Error: &Error{CodeBusy, fmt.Sprintf("%d connections are open already", s.limits.conns)}}, FrameMax)
-	if err == nil && nc.SetWriteDeadline(time.Now().Add(time.Millisecond)) == nil {
-		nc.Write(frames[0])
+	if err != nil {
+		return
+	}
+	if raw, err := nc.SyscallConn(); err == nil {
+		// Once, without waiting; a deadline would be over before the first try
+		// on a busy machine.
+		raw.Write(func(fd uintptr) bool {
+			syscall.Write(int(fd), frames[0])
+			return true
+		})
 	}
 }
 

@@ -97,12 +97,12 @@ func TestClientBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	c, err := Dial(ctx, path)
+	c, err := Dial(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
 	if _, err := c.Ask(ctx, Request{Op: Status}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
