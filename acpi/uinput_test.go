@@ -100,7 +100,7 @@ func TestUinput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := f.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := f.SetReadDeadline(time.Now().Add(bound)); err != nil {
 		t.Fatal(err)
 	}
 	k.push(t, keyA)
@@ -117,7 +117,7 @@ func TestUinput(t *testing.T) {
 	}
 	press, logs := make(chan struct{}, 4), make(chan string, 16)
 	s := New(Config{Press: func() { press <- struct{}{} }, Log: func(line string) { logs <- line }})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

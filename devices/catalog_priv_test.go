@@ -83,7 +83,7 @@ func TestLoop(t *testing.T) {
 	w.Settle(func() { close(through) })
 	select {
 	case <-through:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("not settled")
 	}
 	for _, key := range keys {
@@ -100,7 +100,7 @@ func TestLoop(t *testing.T) {
 		<-w.said
 	}
 	tool(t, "mkfs.ext4", "-q", "-F", "-L", "other", filepath.Join(w.root, "dev", part))
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case s := <-w.said:
@@ -119,7 +119,7 @@ func TestLibudev(t *testing.T) {
 	if _, err := exec.LookPath("udevadm"); err != nil {
 		t.Skip("udevadm is missing")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// libudev listens only where it believes that udevd runs.
 	cmd := exec.CommandContext(ctx, "unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && mkdir /run/udev && : > /run/udev/control && exec stdbuf -oL udevadm monitor --udev --property --subsystem-match=block/disk")

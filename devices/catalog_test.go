@@ -139,7 +139,7 @@ func (w *world) expect(want ...string) {
 			if strings.TrimSpace(got) != line {
 				w.t.Fatalf("%q, want %q", got, line)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			w.t.Fatalf("no word of %q", line)
 		}
 	}
@@ -312,7 +312,7 @@ func TestDeadDisk(t *testing.T) {
 		select {
 		case s := <-w.said:
 			heard[s]++
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("not settled", heard)
 		}
 		if heard["settled"] > 0 {
@@ -378,7 +378,7 @@ func TestBurst(t *testing.T) {
 		select {
 		case s := <-w.said:
 			told[s] = true
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal(len(told), "of 64")
 		}
 	}
@@ -427,7 +427,7 @@ func TestFlood(t *testing.T) {
 	}
 	select {
 	case <-all:
-	case <-time.After(60 * time.Second):
+	case <-time.After(5 * time.Minute):
 		t.Error("events were lost:", got)
 	}
 	took := time.Since(begin)

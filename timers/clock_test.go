@@ -16,12 +16,12 @@ func TestKernelClock(t *testing.T) {
 		select {
 		case <-c.woken():
 			return true
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return false
 		}
 	}
 	began := c.now()
-	if apart := time.Since(time.Unix(0, int64(began.Wall))); apart < 0 || apart > 10*time.Second || began.Boot <= 0 {
+	if apart := time.Since(time.Unix(0, int64(began.Wall))); apart < 0 || apart > time.Hour || began.Boot <= 0 {
 		t.Errorf("%+v, %v ago", began, apart)
 	}
 	const in = 20 * time.Millisecond

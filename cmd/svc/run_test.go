@@ -118,7 +118,7 @@ func TestAttend(t *testing.T) {
 			if !errors.As(err, &code) || code != want {
 				t.Errorf("%v, want %v", err, want)
 			}
-		case <-time.After(comeBack):
+		case <-time.After(bound):
 			t.Fatal("run -w does not end")
 		}
 		if errs.String() != last {
@@ -150,7 +150,7 @@ func (w *text) String() string {
 
 func (w *text) wait(t *testing.T, suffix string) {
 	t.Helper()
-	for end := time.Now().Add(comeBack); !strings.HasSuffix(w.String(), suffix); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(bound); !strings.HasSuffix(w.String(), suffix); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%q", w.String())
 		}

@@ -18,7 +18,7 @@ import (
 	"hoopy/unit"
 )
 
-const bound = 10 * time.Second // for anything that is expected to happen
+const bound = time.Minute // for anything that is expected to happen
 
 // slow is an init where nothing settles and logs never end.
 type slow struct {

@@ -317,7 +317,7 @@ func TestFollowAcrossDeath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(comeBack):
+	case <-time.After(bound):
 		t.Fatal("logs -f does not come back")
 	}
 	var got []string
