@@ -214,7 +214,7 @@ func TestDownload(t *testing.T) {
 			}
 			select {
 			case <-three:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 			}
 		}
 		files.ServeHTTP(w, r)
