@@ -51,9 +51,11 @@ const (
 	workLimit   = 10 * time.Minute // for an import or export: a pool has much to read
 	keyLimit    = 2 * time.Minute  // for a key: it is made hard to guess by work
 	mountLimit  = 2 * time.Minute
-	graceTime   = 2 * time.Second // for a tool to end after it is told to
-	busyTime    = time.Second     // between two tries to export
-	lastLimit   = 2 * time.Second // for each of the two last tries, within unit.KillTimeout
+	graceTime   = 2 * time.Second  // for a tool to end after it is told to
+	busyTime    = time.Second      // between two tries to export
+	halfTime    = 10 * time.Second // at the end, for an import that cannot be ended
+	onlineTime  = 10 * time.Second // between two tries to use a disk again
+	lastLimit   = 2 * time.Second  // for each of the two last tries, within unit.KillTimeout
 	loadLimit   = 60 * time.Second
 	deviceTime  = 30 * time.Second // for /dev/zfs, once the module is there
 	pollTime    = 200 * time.Millisecond

@@ -53,10 +53,35 @@ func TestLateDisk(t *testing.T) {
 		r.pass(time.Second)
 		how := "DEGRADED: ata-tank_2 is missing"
 		r.has("noted: "+how+", 45% of 14.5T", "sick: "+how, "log: pool:tank: "+how+" (it was ONLINE)")
-		r.z.change(func() { p.lost[1] = false })
 		r.a.Disk(disk(p, 2))
 		r.pass(time.Second)
-		r.has(well, "healthy")
+		r.has(well, "healthy", "log: pool:tank: ata-tank_2 is back in tank", "log: pool:tank: ONLINE (it was "+how+")")
+		if n := r.called("zpool online tank 1002"); n != 1 {
+			t.Errorf("%d times zpool online", n)
+		}
+
+		// Again, at once: it may be a bad cable.
+		r.z.change(func() {
+			p.lost[1], r.z.warning = true, "warning: device '1002' onlined, but remains in faulted state\nuse 'zpool clear' to restore a faulted device\n"
+		})
+		r.a.Gone("tank2")
+		r.a.Disk(disk(p, 2))
+		r.pass(5 * time.Second)
+		r.quiet("is back")
+		r.pass(time.Minute)
+		r.has(well, "log: pool:tank: ata-tank_2 is back in tank: warning: device '1002' onlined, but remains in faulted state use 'zpool clear' to restore a faulted device")
+		if n := r.called("zpool online"); n != 2 {
+			t.Errorf("%d times zpool online", n)
+		}
+
+		// One that somebody took offline stays so.
+		r.z.change(func() { p.lost[1], p.offline = true, true })
+		r.a.Gone("tank2")
+		r.pass(time.Minute)
+		r.a.Disk(disk(p, 2))
+		r.pass(time.Minute)
+		r.has("sick: DEGRADED: ata-tank_2 is offline")
+		r.quiet("is back")
 
 		r.do(unit.Stop, tank(nil), 1)
 		r.pass(time.Second)
@@ -143,6 +168,50 @@ func TestHang(t *testing.T) {
 			r.do(unit.Kill, tank(nil), 1)
 			r.pass(unit.KillTimeout)
 			r.has("empty")
+		})
+	}
+}
+
+// TestHangAtEnd holds that a zpool that hangs costs nothing at the end where the
+// kernel has no pool to give back.
+func TestHangAtEnd(t *testing.T) {
+	const list = "/proc/spl/kstat/zfs"
+	for _, c := range []struct {
+		name string
+		here string // in the kernel's list
+		deaf bool
+		most time.Duration
+	}{
+		{"nothing is imported", "/$import", false, 100 * time.Millisecond},
+		{"nothing, and zpool cannot be ended", "/other", true, graceTime + 100*time.Millisecond},
+		{"half", "/tank", true, graceTime + halfTime + 2*busyTime},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := mirror("tank", 1000)
+			bubble(t, []*fakePool{p}, nil, func(r *rig) {
+				here := r.root + list
+				r.z.deaf, r.z.hang = c.deaf, func(argv []string) bool {
+					// As spa_import has it: the name first, then the disks.
+					if argv[1] == "import" {
+						_ = os.MkdirAll(here+c.here, 0o755)
+					}
+					return true
+				}
+				if err := os.MkdirAll(here, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				r.a.Disk(disk(p, 1))
+				r.a.Disk(disk(p, 2))
+				r.do(unit.Start, tank(nil), 1)
+				r.pass(5 * time.Second)
+				if r.called("zpool import") != 1 {
+					t.Errorf("%q", r.z.calls)
+				}
+				r.do(unit.Stop, tank(nil), 1)
+				r.pass(c.most)
+				r.has("empty")
+				r.quiet("is exported")
+			})
 		})
 	}
 }
@@ -313,11 +382,46 @@ func TestTwoPoolsOneName(t *testing.T) {
 		}
 		r.do(unit.Start, tank(nil), 1)
 		r.pass(time.Second)
-		r.has(`failed: two pools are called tank: their numbers are 1000 and 2000; write guid = "…" in [[pool]]`)
+		r.has(`failed: more than one matching pool: 1000 and 2000 are called tank; write guid = "…" in [[pool]]`)
 		r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Name, c.GUID = "old", 2000 }), 2)
 		r.pass(time.Second)
 		r.has("ready")
 		if r.called("2000 old") != 1 || r.called("ata-tank_1") != 0 {
+			t.Errorf("%q", r.z.calls)
+		}
+	})
+
+	// Where one has a [[pool]] with its number, the other is meant by the name.
+	p, q = mirror("tank", 1000), mirror("tank", 2000)
+	bubble(t, []*fakePool{p, q}, func(c *Config) { c.Pools = []unit.PoolConfig{{Name: "tank"}, {Name: "old", GUID: 2000}} }, func(r *rig) {
+		for i := range 2 {
+			r.a.Disk(disk(p, i+1))
+			d := disk(q, i+1)
+			d.Node = "old" + d.Node
+			r.a.Disk(d)
+		}
+		r.do(unit.Start, tank(nil), 1)
+		r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Name, c.GUID = "old", 2000 }), 2)
+		r.pass(time.Second)
+		r.has("log: pool:tank: tank is imported, ONLINE", "log: pool:old: old is imported, ONLINE")
+	})
+
+	// With pools = "all" neither is taken, whichever shows itself first.
+	all := &unit.Unit{Name: unit.AllPools, Kind: unit.Pool, Pool: &unit.PoolConfig{Wait: time.Minute}}
+	p, q = mirror("tank", 1000), mirror("tank", 2000)
+	bubble(t, []*fakePool{p, q}, nil, func(r *rig) {
+		r.do(unit.Start, all, 1)
+		r.a.Disk(disk(p, 1))
+		r.a.Disk(disk(p, 2))
+		r.pass(5 * time.Second)
+		d := disk(q, 1)
+		d.Node = "late"
+		r.a.Disk(d)
+		r.a.Settled()
+		r.pass(time.Second)
+		why := `tank: more than one matching pool: 1000 and 2000 are called tank; write guid = "…" in [[pool]]`
+		r.has("ready", "sick: "+why+"; "+why)
+		if r.called("import") != 0 {
 			t.Errorf("%q", r.z.calls)
 		}
 	})

@@ -1,6 +1,7 @@
 package zfs
 
 import (
+	"errors"
 	"strings"
 	"time"
 )
@@ -13,12 +14,19 @@ func (p *pool) export() {
 		return // nothing was ever imported
 	}
 	began, last := time.Now(), ""
-	why := "no time for it"
+	why, was := "no time for it", p.up
 	for ctx.Err() == nil {
 		in, _, err := p.imported(ctx)
+		was = was || in
 		if err == nil && !in {
-			p.a.log(p.run.name + ": " + p.name + " is exported after " + seconds(time.Since(began)))
+			if was {
+				p.a.log(p.run.name + ": " + p.name + " is exported after " + seconds(time.Since(began)))
+			}
 			return
+		}
+		if errors.Is(err, errHung) && !was && !p.adopt && time.Since(began) >= halfTime {
+			p.a.log(p.run.name + ": left half imported: " + err.Error())
+			return // what holds it in the kernel holds an export, too
 		}
 		if err == nil {
 			p.say("exporting")

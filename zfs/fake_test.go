@@ -27,6 +27,7 @@ type fakePool struct {
 	status       string // instead of one made of the disks
 	imported     bool
 	lost         [2]bool // disks that are not there
+	offline      bool    // what is lost was taken offline
 	datasets     []dataset
 	keys         map[string]string
 	mountRefused map[string]string
@@ -34,14 +35,15 @@ type fakePool struct {
 
 // fakeZFS is the tools over some pools.
 type fakeZFS struct {
-	mu     sync.Mutex
-	pools  []*fakePool
-	files  map[string]string // keys
-	hang   func(argv []string) bool
-	deaf   bool // what hangs cannot be ended
-	freed  chan struct{}
-	calls  []string
-	inputs [][]byte
+	mu      sync.Mutex
+	pools   []*fakePool
+	files   map[string]string // keys
+	hang    func(argv []string) bool
+	deaf    bool   // what hangs cannot be ended
+	warning string // of zpool online
+	freed   chan struct{}
+	calls   []string
+	inputs  [][]byte
 }
 
 func (z *fakeZFS) change(f func()) {
@@ -74,16 +76,18 @@ func (z *fakeZFS) tool(ctx context.Context, name string, argv []string, input []
 	return []byte(out), unit.Status(code << 8), ctx.Err()
 }
 
+func verbOf(argv []string) string { return argv[0] + " " + argv[1] }
+
 func (z *fakeZFS) do(argv []string, input string) (string, int) {
 	last := argv[len(argv)-1]
 	pool, _, _ := strings.Cut(last, "/")
 	var p *fakePool
 	for _, q := range z.pools {
-		if q.imported && (q.name == pool) || !q.imported && strconv.FormatUint(q.guid, 10) == last {
+		if q.imported && (q.name == pool || verbOf(argv) == "zpool online" && q.name == argv[2]) || !q.imported && strconv.FormatUint(q.guid, 10) == last {
 			p = q
 		}
 	}
-	verb := argv[0] + " " + argv[1]
+	verb := verbOf(argv)
 	for _, q := range z.pools {
 		if verb == "zpool import" && argv[len(argv)-2] == strconv.FormatUint(q.guid, 10) {
 			p, q.name = q, last
@@ -128,7 +132,19 @@ func (z *fakeZFS) do(argv []string, input string) (string, int) {
 		if p.status != "" {
 			return p.status, 0
 		}
+		if argv[2] == "-g" {
+			for i, d := range p.disks {
+				tree = strings.ReplaceAll(tree, filepath.Base(d)+" ", strconv.FormatUint(p.guid+uint64(i)+1, 10)+" ")
+			}
+		}
 		return "  pool: " + p.name + "\n state: " + state + "\nconfig:\n\n" + tree + "\nerrors: No known data errors\n", 0
+	case verb == "zpool online":
+		for i := range p.lost {
+			if last == strconv.FormatUint(p.guid+uint64(i)+1, 10) {
+				p.lost[i] = false
+			}
+		}
+		return z.warning, 0
 	case verb == "zpool export":
 		if p.busy != "" && argv[2] != "-f" {
 			return p.busy, 1
@@ -192,7 +208,11 @@ func (p *fakePool) tree(argv []string) (tree, state string, n int) {
 			n++
 			rows += "\t    " + filepath.Base(d) + "  ONLINE\n"
 		} else {
-			rows += "\t    " + strconv.FormatUint(p.guid+uint64(i)+1, 10) + "  UNAVAIL\n"
+			state := "  UNAVAIL\n"
+			if p.offline {
+				state = "  OFFLINE\n"
+			}
+			rows += "\t    " + strconv.FormatUint(p.guid+uint64(i)+1, 10) + state
 		}
 	}
 	for i, d := range p.disks {

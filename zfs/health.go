@@ -3,6 +3,7 @@ package zfs
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,11 +20,17 @@ func (p *pool) watch(ctx context.Context) {
 	}
 	p.set(true, true, note, "")
 	m := p.members()
-	disks := m.sign()
+	disks, fresh := m.sign(), true // a disk may have come
 	for {
 		well, there := p.refresh(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if there && p.lacks && fresh && time.Since(p.onlined) >= onlineTime {
+			fresh = false
+			if p.online(ctx) {
+				continue
+			}
 		}
 		if !there {
 			m := p.members()
@@ -49,6 +56,7 @@ func (p *pool) watch(ctx context.Context) {
 			text, err := p.unlock(ctx, q)
 			q.answer <- answer{text, err}
 		case <-p.pokes:
+			fresh = true
 			if m := p.members(); m.sign() != disks {
 				disks = m.sign()
 				pause(ctx, settleTime, nil) // the kernel notices it too
@@ -59,6 +67,36 @@ func (p *pool) watch(ctx context.Context) {
 		}
 		t.Stop()
 	}
+}
+
+// online has the pool use the disks again that were missing and are there; some: it
+// was tried. One that somebody took offline, or that ZFS has given up on, is left
+// as it is: whoever did it knows more. zed does the same where it is built with
+// libudev and runs; for a disk in use it changes nothing.
+func (p *pool) online(ctx context.Context) (some bool) {
+	out, ok, err := p.call(ctx, askLimit, nil, "zpool", "status", "-g", p.name)
+	l := parse(out)
+	if err != nil || !ok || len(l) == 0 {
+		return false
+	}
+	for i := range l[0].vdevs {
+		v := &l[0].vdevs[i]
+		name := p.back(v)
+		if name == "" || !v.missing() {
+			continue
+		}
+		out, _, err := p.call(ctx, workLimit, nil, "zpool", "online", p.name, v.name)
+		if err != nil {
+			return some
+		}
+		line := p.run.name + ": " + name + " is back in " + p.name
+		if out != "" {
+			line += ": " + sentence(out, p.name)
+		}
+		p.a.log(line)
+		some, p.onlined = true, time.Now()
+	}
+	return some
 }
 
 // refresh asks how the pool is and says so. well: nothing is to be watched; there:
@@ -78,6 +116,7 @@ func (p *pool) refresh(ctx context.Context) (well, there bool) {
 		if l := parse(out); ok && len(l) > 0 {
 			status = l[0]
 		}
+		p.lacks = slices.ContainsFunc(status.vdevs, func(v vdev) bool { return v.missing() })
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -68,12 +68,20 @@ func means(name string, guid uint64, d *unit.Disk) bool {
 	return d.Pool == name
 }
 
+// claimed says whether the configuration names the pool by its number: another
+// pool of its name is not meant then.
+func (a *Arm) claimed(guid uint64) bool {
+	return guid != 0 && slices.ContainsFunc(a.cfg.Pools, func(c unit.PoolConfig) bool { return c.GUID == guid })
+}
+
 // members is what the disks say of a pool.
 type members struct {
 	paths []string // of its disks, and of what may be a spare
 	here  int      // of its disks
 	guids []uint64 // of the pools that are meant: two have one name
 	quiet time.Duration
+
+	settled bool // every disk of the boot has been seen
 }
 
 // sign is the same as long as the disks are.
@@ -84,9 +92,12 @@ func (p *pool) members() members {
 	a := p.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	m := members{quiet: settleTime - time.Since(a.changed)}
+	m := members{quiet: settleTime - time.Since(a.changed), settled: a.settled}
 	for _, d := range a.disks {
-		mine := means(p.name, p.guid, &d)
+		mine := means(p.name, p.guid, &d) && (p.guid != 0 || !a.claimed(d.PoolGUID))
+		if !mine && p.one && !p.up && d.Pool == p.name && !a.claimed(d.PoolGUID) && !slices.Contains(m.guids, d.PoolGUID) {
+			m.guids = append(m.guids, d.PoolGUID) // neither is taken for the other
+		}
 		if !mine && !spare(&d) {
 			continue
 		}
@@ -155,6 +166,20 @@ func (a *Arm) called(v *vdev) string {
 		return "disk " + v.name
 	}
 	return short(v.name)
+}
+
+// back is the name of a disk that is there, by its number in zpool status -g;
+// empty: it is not.
+func (p *pool) back(v *vdev) string {
+	guid, _ := strconv.ParseUint(v.name, 10, 64)
+	p.a.mu.Lock()
+	defer p.a.mu.Unlock()
+	for _, d := range p.a.disks {
+		if d.VdevGUID == guid && guid != 0 && d.PoolGUID == p.guid {
+			return p.a.names[guid]
+		}
+	}
+	return ""
 }
 
 // missing is a sentence on the disks that a pool lacks; n of them are missing.

@@ -106,8 +106,8 @@ func (f *found) vdev(line string) {
 		}
 	}
 	rest := fields[2:]
-	if len(rest) >= 3 && isCount(rest[0]) && isCount(rest[1]) && isCount(rest[2]) {
-		rest = rest[3:]
+	for len(rest) > 0 && isCount(rest[0]) {
+		rest = rest[1:]
 	}
 	v.text = strings.Join(rest, " ")
 	if n := len(f.vdevs); n > 0 && v.depth > f.vdevs[n-1].depth {

@@ -77,6 +77,38 @@ config:
 
 errors: 3 data errors, use '-v' for a list
 `,
+	"replacing": `  pool: tank
+ state: DEGRADED
+status: One or more devices is currently being resilvered.  The pool will
+	continue to function, possibly in a degraded state.
+action: Wait for the resilver to complete.
+  scan: resilver in progress since Sat Nov 21 06:43:26 2026
+	1.20G / 16.4T scanned at 123M/s, 0B / 16.4T issued
+	0B resilvered, 0.00% done, no estimated completion time
+config:
+
+	NAME                       STATE     READ WRITE CKSUM  SLOW
+	tank                       DEGRADED     0     0     0     -
+	  raidz2-0                 DEGRADED     0     0     0     -
+	    ata-A_1-part1          ONLINE       0     0     0     0  (resilvering)
+	    replacing-1            DEGRADED     0     0     0     -
+	      old                  REMOVED      0     0     0     0
+	      ata-N_9-part1        ONLINE       0     0     0     0  (awaiting resilver)
+	    spare-2                DEGRADED     0     0     0     -
+	      ata-C_3-part1        FAULTED      3     5     0     0  too many errors  (trimming)
+	      ata-S_1-part1        ONLINE       0     0    2K     0
+	  indirect-1               ONLINE       0     0     0     -
+	special
+	  mirror-2                 ONLINE       0     0     0     -
+	    nvme-X_1-part3         ONLINE       0     0     0     0
+	    nvme-X_2-part3         ONLINE       0     0     0     0
+	cache
+	  nvme-X_1-part4           ONLINE       0     0     0     0
+	spares
+	  ata-S_1-part1            INUSE     currently in use
+
+errors: List of errors unavailable: permission denied
+`,
 	"none":    "no pools available to import\n",
 	"garbage": "pool:\nconfig:\n\t\tONLINE ONLINE\n pool: x\nconfig:\n\tx\tONLINE\n\t\ty ONLINE 1\n",
 }
@@ -88,6 +120,7 @@ func TestParse(t *testing.T) {
 		{"degraded", "tank", "DEGRADED", "1 of 3 disks: ata-B_1 is missing", "ata-B_1 is missing"},
 		{"more", "test", "UNAVAIL", "more that are not known", ""},
 		{"status", "tank", "DEGRADED", "1 of 4 disks: ata-B_2 is missing", "ata-B_2 is missing, ata-C_3 is faulted (too many errors), ata-D_4 is offline"},
+		{"replacing", "tank", "DEGRADED", "1 of 8 disks: old is missing", "old is missing, ata-C_3 is faulted (too many errors (trimming))"},
 		{"garbage", "x", "", "", ""},
 	} {
 		pools := parse(outputs[c.of])
@@ -157,6 +190,8 @@ func TestSpace(t *testing.T) {
 func TestSentence(t *testing.T) {
 	for out, want := range map[string]string{
 		"cannot import 'tank': pool was previously in use from another system.\nLast accessed by (none) (hostid=c0ffee) at Fri Nov 20 23:15:06 2026\nThe pool can be imported, use 'zpool import -f' to import the pool.\n": "pool was previously in use from another system. Last accessed by (none) (hostid=c0ffee) at Fri Nov 20 23:15:06 2026",
+		"cannot import 'tank': unsupported version or feature\nThis pool uses the following feature(s) not supported by this system:\n\tcom.example:tomorrow (not yet)\n":                                                   "unsupported version or feature. This pool uses the following feature(s) not supported by this system: com.example:tomorrow (not yet)",
+		"cannot import 'tank': a pool with that name already exists\nuse the form 'zpool import <pool | id> <newpool>'\n":                                                                                                   "a pool with that name already exists use the form 'zpool import <pool | id> <newpool>'",
 		"Key load error: Incorrect key provided for 'tank'.\n": "Incorrect key provided for 'tank'",
 		"":  "no reason given",
 		" ": "no reason given",

@@ -3,6 +3,7 @@ package zfs
 import (
 	"context"
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -24,12 +25,14 @@ type pool struct {
 	pokes chan struct{}
 	asks  chan ask
 
-	adopt  bool
-	held   string // it was exported by somebody: it is left alone while its disks are these
-	locked []lock // what waits for a key
-	faults []string
-	health string // how the pool was, for the log
-	scan   string
+	adopt   bool
+	held    string // it was exported by somebody: it is left alone while its disks are these
+	locked  []lock // what waits for a key
+	faults  []string
+	health  string // how the pool was, for the log
+	scan    string
+	lacks   bool      // a disk, when it was asked last
+	onlined time.Time // a disk was, last
 
 	// Guarded by run.mu.
 	note, sick string
@@ -78,7 +81,9 @@ func (p *pool) live() {
 		case refused == "":
 			p.watch(ctx)
 		case p.one:
-			p.a.log(p.run.name + ": " + p.name + ": " + refused)
+			if refused != p.note {
+				p.a.log(p.run.name + ": " + p.name + ": " + refused)
+			}
 			p.set(false, true, refused, refused)
 			pause(ctx, againTime, p.pokes)
 		default:
@@ -127,6 +132,9 @@ func (p *pool) begin(ctx context.Context) (refused string) {
 // imported says whether the pool is imported; other is the number of another one
 // that has its name.
 func (p *pool) imported(ctx context.Context) (in bool, other uint64, err error) {
+	if !p.up && p.absent() {
+		return false, 0, nil
+	}
 	out, ok, err := p.call(ctx, askLimit, nil, "zpool", "list", "-H", "-o", "name,guid")
 	if err == nil && !ok {
 		err = errors.New("zpool list: " + sentence(out, p.name))
@@ -146,6 +154,18 @@ func (p *pool) imported(ctx context.Context) (in bool, other uint64, err error) 
 	return false, other, err
 }
 
+// absent says that no pool is imported that could be this one, as the kernel's own
+// list has it, which no disk can hold up. What cannot be told counts as false.
+func (p *pool) absent() bool {
+	all, err := os.ReadDir(p.a.cfg.Root + "/proc/spl/kstat/zfs")
+	for _, e := range all {
+		if e.IsDir() && e.Name()[0] != '$' && (p.guid != 0 || e.Name() == p.name) { // $import is zpool, looking
+			return false
+		}
+	}
+	return err == nil
+}
+
 // await waits for the disks of the pool and imports it.
 func (p *pool) await(ctx context.Context, began time.Time) (refused string) {
 	var f *found
@@ -155,6 +175,10 @@ func (p *pool) await(ctx context.Context, began time.Time) (refused string) {
 		switch {
 		case len(m.guids) > 1:
 			return twins(p.name, m.guids)
+		case p.one && !m.settled && !over:
+			p.say("not all disks have been looked at") // another may have its name
+			pause(ctx, tickTime, p.pokes)
+			continue
 		case p.held != "" && p.held == m.sign():
 			pause(ctx, p.cfg.Wait, p.pokes)
 			continue
@@ -231,14 +255,14 @@ func (p *pool) wait(ctx context.Context, f *found, text string, waited time.Dura
 }
 
 func twins(name string, guids []uint64) string {
-	text := "two pools are called " + name + ": their numbers are "
+	text := "more than one matching pool: "
 	for i, g := range guids {
 		if i > 0 {
 			text += " and "
 		}
 		text += strconv.FormatUint(g, 10)
 	}
-	return text + `; write guid = "…" in [[pool]]`
+	return text + " are called " + name + `; write guid = "…" in [[pool]]`
 }
 
 // sources are the -d of zpool import: the disks of the pool, or the folders if
@@ -266,7 +290,7 @@ func (p *pool) look(ctx context.Context, m *members) (*found, error) {
 	pools := parse(out)
 	for i := range pools {
 		f := &pools[i]
-		if p.guid != 0 && f.id != p.guid || p.guid == 0 && f.name != p.name {
+		if p.guid != 0 && f.id != p.guid || p.guid == 0 && (f.name != p.name || p.a.claimed(f.id)) {
 			continue
 		}
 		mine, guids = f, append(guids, f.id)

@@ -2,6 +2,7 @@ package zfs
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -149,7 +150,7 @@ func (r *run) has(guid uint64) bool {
 
 func (r *run) add(p *pool) *pool {
 	p.run, p.a, p.cfg, p.adopt, p.pokes, p.asks = r, r.a, r.cfg, r.adopt, make(chan struct{}, 1), make(chan ask)
-	p.lane = r.a.lane(p.name)
+	p.lane = r.a.lane(p.name + " " + strconv.FormatUint(p.first, 10)) // two may have one name
 	r.mu.Lock()
 	r.pools = append(r.pools, p)
 	r.mu.Unlock()

@@ -237,7 +237,17 @@ func pause(ctx context.Context, d time.Duration, pokes <-chan struct{}) bool {
 // sentence makes one line of what a tool said: without the name of what it was
 // about, which stands before it already, and cut.
 func sentence(out, about string) string {
-	s := strings.Join(strings.Fields(out), " ")
+	s := ""
+	for _, line := range strings.Split(out, "\n") {
+		line = strings.Join(strings.Fields(line), " ")
+		if s != "" && line != "" {
+			if c := line[0]; c >= 'A' && c <= 'Z' && strings.IndexByte(".:;,", s[len(s)-1]) < 0 {
+				s += "."
+			}
+			s += " "
+		}
+		s += line
+	}
 	for _, before := range [...]string{"cannot import '" + about + "': ", "Cannot import '" + about + "': ", "cannot mount '" + about + "': ", "Key load error: "} {
 		s = strings.TrimPrefix(s, before)
 	}
