@@ -141,9 +141,8 @@ func clean(b []byte) string {
 		}
 		return c
 	}, strings.ToValidUTF8(string(b), ""))
-	for len(s) > statusMax {
-		_, s = "", s[:len(s)-1]
-		s = strings.ToValidUTF8(s, "")
+	if len(s) > statusMax {
+		s = strings.ToValidUTF8(s[:statusMax], "")
 	}
 	return strings.TrimSpace(s)
 }
