@@ -69,6 +69,9 @@ const (
 	Due
 	// Planned: the timer is due at Wall; Text says so to people.
 	Planned
+	// Cleared: no process is left that is of no run, or none that would go. No
+	// Unit.
+	Cleared
 )
 
 // Event is something that happened. Which fields count depends on Op.
@@ -164,6 +167,11 @@ const (
 	EndNow
 	// Signal sends Signal to the main process of Run.
 	Signal
+	// Clear ends every process that is of no run: sessions, what people left
+	// running, containers. Signal is 0 (they are only watched), SIGTERM (they are
+	// asked, and killed soon after) or SIGKILL. Answered by Cleared, sooner or
+	// later, except where they are only watched and stay. No Unit.
+	Clear
 )
 
 // Action is something to be done. Which fields count depends on Op.
