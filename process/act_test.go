@@ -70,7 +70,7 @@ func wait() {
 	signal.Notify(c, unix.SIGTERM)
 	select {
 	case <-c:
-	case <-time.After(time.Minute):
+	case <-time.After(10 * bound):
 	}
 }
 
@@ -115,7 +115,7 @@ func notifyBarrier(text string) int {
 	unix.Close(p[1])
 	fds := []unix.PollFd{{Fd: int32(p[0])}}
 	for {
-		n, err := unix.Poll(fds, 10000)
+		n, err := unix.Poll(fds, int(bound/time.Millisecond))
 		if err == unix.EINTR {
 			continue
 		}

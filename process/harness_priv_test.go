@@ -15,9 +15,6 @@ import (
 	"hoopy/unit"
 )
 
-// bound is how long anything may take on a busy machine.
-const bound = 20 * time.Second
-
 // bench is a mini keeper with one arm after the other, one per epoch.
 type bench struct {
 	t      testing.TB
@@ -75,7 +72,7 @@ func cgroupRoot(t testing.TB) string {
 		}
 		t.Cleanup(func() {
 			os.WriteFile(dir+"/cgroup.kill", []byte("1"), 0)
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+			for end := time.Now().Add(bound); time.Now().Before(end); {
 				if removeGroup(dir, 5) == nil {
 					return
 				}
@@ -186,6 +183,8 @@ func word(ev unit.Event) string {
 		return "sick: " + ev.Text
 	case unit.Healthy:
 		return "healthy"
+	case unit.Cleared:
+		return "cleared"
 	case unit.Exited:
 		if sig, ok := ev.Status.Signal(); ok {
 			return fmt.Sprintf("signal %d", sig)

@@ -63,10 +63,7 @@ func TestSyslogOfUnits(t *testing.T) {
 	if plain.Text != "plain" || plain.Severity != 0 {
 		t.Errorf("%+v", plain)
 	}
-	pid := b.arm.Processes("a")
-	if pid != 1 {
-		t.Fatalf("%d processes", pid)
-	}
+	until(t, "logger ends", func() bool { return b.arm.Processes("a") == 1 })
 	procs, err := filepath.Glob(filepath.Join(b.root, "svc/a/*/cgroup.procs"))
 	if err != nil || len(procs) != 1 {
 		t.Fatalf("%v, %v", procs, err)
@@ -110,9 +107,7 @@ func TestForget(t *testing.T) {
 	u.LogFile = &unit.LogFile{Path: dir + "/log"}
 	id := b.start(u)
 	b.expect("spawned", "ready", "exit 3", "empty")
-	if n := len(stored()); n != 4 {
-		t.Errorf("the keeper has %v", stored())
-	}
+	until(t, "the keeper has all four", func() bool { return len(stored()) == 4 })
 	if d := cmp.Diff([]string{"a"}, b.arm.LogNames()); d != "" {
 		t.Error(d)
 	}

@@ -231,16 +231,15 @@ func TestNoticesOfAStranger(t *testing.T) {
 func TestWatchdog(t *testing.T) {
 	b := newBench(t)
 	u := player(unit.ByNotify, "env:WATCHDOG_USEC", "send:READY=1", "ping:50:30", "stay:0")
-	u.Watchdog = time.Second
-	id := b.start(u)
-	b.hears("spawned", "ready")
+	u.Watchdog = 3 * time.Second // a ping comes late on a busy machine
 	began := time.Now()
-	b.hears("sick true 6: watchdog: nothing heard for 1 s")
-	if d := time.Since(began); d < 2*time.Second {
+	id := b.start(u)
+	b.hears("spawned", "ready", "sick true 6: watchdog: nothing heard for 3 s")
+	if d := time.Since(began); d < 29*50*time.Millisecond+u.Watchdog {
 		t.Errorf("after %v, though it pinged for 1.5 s", d)
 	}
-	b.silent(1500 * time.Millisecond) // once a run
-	if d := cmp.Diff([]string{"WATCHDOG_USEC 1000000"}, b.lines("p")); d != "" {
+	b.silent(u.Watchdog + time.Second/2) // once a run
+	if d := cmp.Diff([]string{"WATCHDOG_USEC 3000000"}, b.lines("p")); d != "" {
 		t.Error(d)
 	}
 	b.stopAll(u, id, "exit 0")
@@ -263,15 +262,15 @@ func TestWatchdogByWord(t *testing.T) {
 // A new epoch knows the period that was asked for, and begins to count anew.
 func TestWatchdogSurvives(t *testing.T) {
 	b := newBench(t)
-	u := player(unit.ByNotify, "send:READY=1\nWATCHDOG_USEC=1200000", "stay:0")
+	u := player(unit.ByNotify, "send:READY=1\nWATCHDOG_USEC=4000000", "stay:0")
 	u.Watchdog = 100 * time.Millisecond
 	id := b.start(u)
 	b.hears("spawned", "ready")
 	b.silent(600 * time.Millisecond)
 	began := time.Now()
 	b.takeOver(u, id, unit.Ready)
-	b.hears("spawned", "sick true 6: watchdog: nothing heard for 1.2s")
-	if d := time.Since(began); d < 1200*time.Millisecond {
+	b.hears("spawned", "sick true 6: watchdog: nothing heard for 4 s")
+	if d := time.Since(began); d < 4*time.Second {
 		t.Errorf("after %v", d)
 	}
 	b.stopAll(u, id, "exit 0")
@@ -501,10 +500,16 @@ func TestFDStoreOfWhatCloses(t *testing.T) {
 		}
 		return s
 	}
-	b.until("one is given up", func() bool { return len(names()) == 1 })
-	if got := names()[0]; got != "fd:p:2-:kept" && got != "fd:p:1-:kept" {
-		t.Errorf("kept: %q", got)
-	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("kept: %q", names())
+		}
+	}()
+	// The first is stored and may be given up before the second is stored.
+	b.until("the other alone is kept", func() bool {
+		got := strings.Join(names(), " ")
+		return got == "fd:p:2-:kept" || got == "fd:p:1-:kept"
+	})
 	b.stopAll(u, id, "exit 0")
 }
 

@@ -80,7 +80,7 @@ func play(todo []string) {
 			check(unix.Close(p[1]))
 			fds := []unix.PollFd{{Fd: int32(p[0])}}
 			for {
-				n, err := unix.Poll(fds, 20000)
+				n, err := unix.Poll(fds, int(bound/time.Millisecond))
 				if err == unix.EINTR {
 					continue
 				}
@@ -170,7 +170,7 @@ func check(err error) {
 func untilTerm() {
 	select {
 	case <-terms:
-	case <-time.After(time.Minute):
+	case <-time.After(10 * bound):
 		os.Exit(96)
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"hoopy/unit"
 )
 
+const bound = time.Minute // for anything that is expected to happen
+
 // TestMain is the writer that gets killed when LOGFILE_EPOCH is set.
 func TestMain(m *testing.M) {
 	if e := os.Getenv("LOGFILE_EPOCH"); e != "" {
@@ -106,10 +108,19 @@ func TestKill(t *testing.T) {
 		cmd.Env = append(os.Environ(), "LOGFILE_EPOCH="+strconv.Itoa(i+2), "LOGFILE_PATH="+path)
 		cmd.Stderr = os.Stderr
 		cmd.ExtraFiles = files
+		before := p.done()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		unix.Poll(nil, 4+rand.IntN(12)) // at any moment
+		// At any moment, most often after it has begun to write.
+		if i%4 != 0 {
+			for end := time.Now().Add(bound); p.done() == before; unix.Poll(nil, 1) {
+				if time.Now().After(end) {
+					t.Fatalf("kill %d: nothing is written", i)
+				}
+			}
+		}
+		unix.Poll(nil, rand.IntN(12))
 		cmd.Process.Kill()
 		cmd.Wait()
 		if p.planned() {
@@ -124,7 +135,7 @@ func TestKill(t *testing.T) {
 	}
 	defer r.Close()
 	said := 0
-	for end := time.Now().Add(20 * time.Second); said == 0; {
+	for end := time.Now().Add(bound); said == 0; {
 		select {
 		case said = <-written:
 		default:

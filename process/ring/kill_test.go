@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestKill(t *testing.T) {
 		}
 		budget <- 1 << 20
 		goal := from + uint64(rand.IntN(400<<10)) + 1
-		for deadline := time.Now().Add(20 * time.Second); published.Load()>>16 < goal; {
+		for deadline := time.Now().Add(bound); published.Load()>>16 < goal; runtime.Gosched() {
 			if time.Now().After(deadline) {
 				t.Fatalf("kill %d: the reader does not read", i)
 			}

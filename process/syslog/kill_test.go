@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +73,7 @@ func TestKill(t *testing.T) {
 	}
 	c := h.dial()
 	quit, said := make(chan struct{}), make(chan int, 1)
+	var sent atomic.Int64 // no more than are received, when the queue is full
 	go func() {
 		n := 0
 		defer func() { said <- n }()
@@ -86,6 +88,7 @@ func TestKill(t *testing.T) {
 				return
 			}
 			n++
+			sent.Store(int64(n))
 		}
 	}()
 	epoch := uint32(1)
@@ -120,11 +123,19 @@ func TestKill(t *testing.T) {
 		cmd.Env = append(os.Environ(), "SYSLOG_EPOCH="+strconv.Itoa(int(epoch)))
 		cmd.Stderr = os.Stderr
 		cmd.ExtraFiles = files
+		before := sent.Load()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		// At any moment of its life, most often after it has begun to receive.
-		unix.Poll(nil, 4+rand.IntN(12))
+		if i%4 != 0 {
+			for end := time.Now().Add(bound); sent.Load() < before+2; unix.Poll(nil, 1) {
+				if time.Now().After(end) {
+					t.Fatalf("kill %d: the server receives nothing", i)
+				}
+			}
+		}
+		unix.Poll(nil, rand.IntN(12))
 		cmd.Process.Kill()
 		cmd.Wait()
 		if i%10 == 9 {

@@ -16,7 +16,7 @@ import (
 	"hoopy/process/ring"
 )
 
-const bound = 20 * time.Second
+const bound = time.Minute
 
 // house is a server with two rings, and what the keeper would have.
 type house struct {
