@@ -38,16 +38,19 @@ wait  = "2s"
 		"etc/svc/diary.toml": file(`needs = ["mount:/media/usb"]
 command = "echo open; exec sleep 100000"
 `),
+		// No host key, unlike what make run lays: ssh-keys has to see to it.
+		"etc/ssh/ssh_host_ed25519_key":     file(""),
+		"etc/ssh/ssh_host_ed25519_key.pub": {Link: "/nowhere"},
 	}, stick, twin)
 	v := m.boot(t)
-	const persist = "mount:/media/usb"
+	const persist = "mount:/persist"
 	missing := func() bool {
 		_, exit := v.Run("grep -q 'persistence device is missing' /etc/motd")
 		return exit == 0
 	}
 
 	v.part(t, "absent", func(t *testing.T) {
-		v.Expect(`mount:/media/usb +back-off`, 0)
+		v.Expect(`mount:/persist +back-off`, 0)
 		v.untilState("boot", unit.Ready)
 		if r := v.noted(persist, "UUID=B61B-19E7"); r.Well() {
 			t.Errorf("it counts as well: %+v", r)
@@ -63,12 +66,20 @@ command = "echo open; exec sleep 100000"
 		}
 		v.noted("mount:/needed", "LABEL=nobody")
 		v.Must("svc status sshd")
+		if r := v.unitStatus("ssh-keys"); r.Well() {
+			t.Errorf("a host key of this boot alone counts as well: %+v", r)
+		}
+		if got := v.Must("svc status"); !strings.Contains(got, "sshd has a host key for this boot only: the persistence device is not there") {
+			t.Errorf("svc status says nothing of the host key:\n%s", got)
+		}
 	})
 	v.part(t, "late", func(t *testing.T) {
 		v.plug(stick)
 		r := v.untilState(persist, unit.Ready)
 		t.Logf("%s: %s", persist, r.Note)
 		v.untilState("diary", unit.Ready)
+		v.untilState("ssh-keys", unit.Ready)
+		v.Must("cmp /persist/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_ed25519_key && ls /etc/ssh/ssh_host_ed25519_key.pub")
 		if missing() {
 			t.Error("the message of the day still says that it is missing")
 		}
@@ -82,7 +93,7 @@ command = "echo open; exec sleep 100000"
 		v.Must("echo two >/persist/file && sync")
 		v.pull(stick)
 		v.untilUnit(persist, "not ready", func(r unit.Report) bool { return r.State != unit.Ready })
-		v.Expect(`mount:/media/usb +(starting|back-off)`, 0)
+		v.Expect(`mount:/persist +(starting|back-off)`, 0)
 		r := v.untilUnit("diary", "stopped", func(r unit.Report) bool { return r.State != unit.Ready && r.State != unit.Stopping })
 		if !strings.Contains(told(r)+waits(r), persist) {
 			t.Errorf("diary does not say why: %+v", r)
@@ -129,7 +140,7 @@ command = "echo open; exec sleep 100000"
 		began := time.Now()
 		v.off()
 		t.Logf("off after %.1f s", time.Since(began).Seconds())
-		v.lastWords("mount:/media/usb stopped")
+		v.lastWords("mount:/persist  stopped")
 		if got := fromVFAT(t, stick.path, "file"); got != "three\n" {
 			t.Errorf("the file holds %q", got)
 		}
