@@ -59,6 +59,8 @@ type Arm struct {
 	stored map[string][]*stored
 	// hanging has what was asked of a disk and not answered, see aside.
 	hanging map[string]bool
+	// clearing is nil while nobody wants the way cleared.
+	clearing *clearing
 
 	mu     sync.Mutex
 	queue  []func()
@@ -118,8 +120,8 @@ func New(c Config) (*Arm, error) {
 	return a, nil
 }
 
-// Do has the action carried out soon: Start, Adopt, Stop, Kill, Signal, Release
-// and Commit; the others are not the arm's. It never blocks. The answers are events.
+// Do has the action carried out soon: Start, Adopt, Stop, Kill, Signal, Release,
+// Commit and Clear; the others are not the arm's. It never blocks. The answers are events.
 func (a *Arm) Do(act unit.Action) {
 	a.post(func() {
 		switch act.Op {
@@ -138,6 +140,8 @@ func (a *Arm) Do(act unit.Action) {
 			a.release(act.Run)
 		case unit.Commit:
 			a.commit(act.Run, act.Seq)
+		case unit.Clear:
+			a.clear(act.Signal)
 		}
 	})
 }
@@ -253,6 +257,9 @@ func (a *Arm) due(now time.Time) time.Duration {
 	for _, l := range a.left {
 		look(l.retryAt)
 	}
+	if a.clearing != nil {
+		look(a.clearing.at)
+	}
 	return least
 }
 
@@ -276,6 +283,9 @@ func (a *Arm) tick(now time.Time) {
 		if !l.retryAt.IsZero() && !now.Before(l.retryAt) {
 			a.guard(func() { a.sweep(l) })
 		}
+	}
+	if a.clearing != nil && !now.Before(a.clearing.at) {
+		a.guard(func() { a.lookForStrays(now) })
 	}
 }
 

@@ -143,51 +143,6 @@ func (s *State) pending(i int) bool {
 	return n.Kind != unit.Milestone && n.Kind != unit.Timer && !n.late && s.underWay(i)
 }
 
-// end begins the end of the machine. Asked again, it ends at once what is
-// still being waited for.
-func (s *State) end(ev unit.Event) {
-	if s.ending != 0 {
-		s.ending = ev.How
-		if s.now.Sub(s.endAt) < unit.WaitNote/2 {
-			return // a key that bounces, a command given twice
-		}
-		for i := range s.nodes {
-			n := &s.nodes[i]
-			if n.state != unit.Stopping {
-				continue
-			}
-			s.killHook(i, "asked again, killed")
-			if !n.empty() && n.killAt == 0 {
-				s.kill(i, "asked again, killed")
-			}
-		}
-		return
-	}
-	s.ending, s.endedBy, s.endAt = ev.How, ev.Text, s.now
-	s.do(unit.Action{Op: unit.SetTimer, Timer: unit.EndTimer, At: s.now.Add(unit.EndTimeout)})
-	for i := range s.nodes {
-		s.touch(i)
-	}
-}
-
-func (s *State) anyActive() bool {
-	for i := range s.nodes {
-		if s.nodes[i].active() {
-			return true
-		}
-	}
-	return false
-}
-
-// endNow hands over to the keeper, once.
-func (s *State) endNow() {
-	if s.ending == 0 || s.endSent {
-		return
-	}
-	s.endSent = true
-	s.do(unit.Action{Op: unit.EndNow, How: s.ending, Text: s.endedBy})
-}
-
 // Refusal says why a unit may not be stopped without force: these need it.
 type Refusal struct {
 	Unit   string

@@ -54,6 +54,12 @@
 // every edge. Essential units drop their edges after unit.EssentialDeadline
 // and are never stopped by a lost need.
 //
+// # The end
+//
+// Everything stops in the reverse of the start. Links, mounts and pools wait for
+// processes that no unit answers for, such as sessions, which are told to go when
+// the services have; the persistence device stops last (end.go).
+//
 // # The loop
 //
 // Loop owns the State. Events are taken in batches; after each batch the state

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,8 @@ func (e *echo) Do(a unit.Action) {
 		e.started = append(e.started, a.Unit.Name)
 		e.loop.Send(unit.Event{Op: unit.Spawned, Unit: a.Unit.Name, Run: a.Run, Pid: 9})
 		e.loop.Send(unit.Event{Op: unit.IsReady, Unit: a.Unit.Name, Run: a.Run})
+	case unit.Clear:
+		e.loop.Send(unit.Event{Op: unit.Cleared})
 	case unit.Stop, unit.Kill:
 		e.loop.Send(unit.Event{Op: unit.Exited, Unit: a.Unit.Name, Run: a.Run, Status: 15, Seq: 1})
 		e.loop.Send(unit.Event{Op: unit.Empty, Unit: a.Unit.Name, Run: a.Run})
@@ -79,9 +82,8 @@ func TestLoopBootsAnswersAndEnds(t *testing.T) {
 		synctest.Wait()
 		stop()
 		<-done
-		last := (*log)[len(*log)-1]
-		if last != "reboot true" {
-			t.Errorf("the log ends with %q:\n%q", last, *log)
+		if !slices.Contains(*log, "reboot true") {
+			t.Errorf("no end in\n%q", *log)
 		}
 	})
 }

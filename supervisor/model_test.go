@@ -63,15 +63,55 @@ func randomSchedule(t testing.TB, seed uint64) *model {
 			return m
 		}
 	}
+	m.theEnd()
+	return m
+}
+
+// theEnd comes, whoever is in its way.
+func (m *model) theEnd() {
+	m.crowd = time.Duration(m.r.IntN(6)-1) * time.Second
 	m.send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff})
 	m.pass(unit.EndTimeout + time.Second)
 	if m.over != unit.PowerOff {
-		t.Errorf("the end never came")
+		m.t.Errorf("the end never came")
 	}
 	if len(m.uncommi) != 0 {
-		t.Errorf("not committed: %v", m.uncommi)
+		m.t.Errorf("not committed: %v", m.uncommi)
 	}
-	return m
+}
+
+// TestRandomEnds ends machines with disks at any moment: services stand on them,
+// and they on services.
+func TestRandomEnds(t *testing.T) {
+	n := 4000
+	if testing.Short() {
+		n = 200
+	}
+	for seed := range n {
+		r := rand.New(rand.NewPCG(uint64(seed), 2))
+		m := &model{r: r, names: []string{"a", "b", "c", "d", "e", "f"}}
+		units := m.randomUnits()
+		for _, u := range units[1:6] {
+			if r.IntN(3) == 0 {
+				u.After = append(u.After, "mount:/p")
+			}
+		}
+		mount := disk(unit.Mount, "mount:/p", needs("pool:q"), after("a"))
+		mount.Mount = &unit.MountConfig{Persist: r.IntN(2) == 0}
+		other := disk(unit.Mount, "mount:/o", needs("a"))
+		other.Mount = &unit.MountConfig{Persist: !mount.Mount.Persist}
+		m.sim = newSim(t, append(units, mount, other, disk(unit.Pool, "pool:q"))...)
+		for _, name := range m.names {
+			m.act[name] = m.randomConduct()
+		}
+		m.act["pool:q"] = conduct{notifyIn: time.Second, ignoreTerm: r.IntN(4) == 0}
+		m.boot()
+		m.pass(time.Duration(r.IntN(20000)) * time.Millisecond)
+		m.theEnd()
+		if t.Failed() {
+			t.Fatalf("seed %d\n%s", seed, strings.Join(m.lines[max(0, len(m.lines)-40):], "\n"))
+		}
+	}
 }
 
 func (m *model) randomUnits() (units []*unit.Unit) {

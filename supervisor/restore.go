@@ -47,8 +47,13 @@ func (s *State) Restore(snapshot []byte, table []Running, now unit.Time) ([]unit
 		s.resume(i, held, &r)
 	}
 	if s.ending != 0 {
-		s.do(unit.Action{Op: unit.SetTimer, Timer: unit.EndTimer, At: s.endAt.Add(unit.EndTimeout)})
-		s.endSent = false // say it again: the keeper may not have heard it
+		s.endTimers()
+		s.endSent = false // said again, as is Clear: who was told may not have heard it, or is gone
+		sig := 0
+		if s.told {
+			sig = sigTerm
+		}
+		s.do(unit.Action{Op: unit.Clear, Unit: nobody, Signal: sig})
 	}
 	s.settle()
 	return s.actions, r

@@ -24,8 +24,11 @@ func (s *State) settle() {
 			s.reach(i)
 			continue
 		}
-		if s.ending != 0 && !s.endSent && !s.anyActive() {
-			s.endNow()
+		if s.ending != 0 {
+			s.clear()
+			if !s.anyActive() && (s.cleared || s.endFor >= goAfter) {
+				s.endNow()
+			}
 		}
 		return
 	}
@@ -222,7 +225,9 @@ func (s *State) maybeStop(i int) {
 			return // it goes first; its end touches this node
 		}
 	}
-	s.beginStop(i, why)
+	if !s.detained(i) {
+		s.beginStop(i, why)
+	}
 }
 
 func (s *State) touchBoth(i int) {

@@ -30,7 +30,9 @@ type sim struct {
 	over    unit.How
 	uncommi map[uint64]bool // events sent with a Seq and not committed
 	book    map[string]*ledger
-	signals []int // of Signal and Stop
+	signals []int         // of Signal and Stop
+	crowd   time.Duration // processes of no unit go so long after they are asked; 0: there are none; <0: they stay
+	asked   []int         // signals of Clear
 
 	steps  int
 	losing bool        // actions are not carried out
@@ -212,6 +214,8 @@ func (m *sim) dispatch(ev unit.Event) {
 			return
 		}
 		delete(m.left, ev.Unit)
+	case unit.Cleared:
+		m.crowd = 0
 	}
 	m.send(ev)
 }

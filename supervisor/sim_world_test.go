@@ -41,6 +41,8 @@ func (m *sim) carryOut(acts []unit.Action) {
 			delete(m.uncommi, a.Seq)
 		case unit.Say:
 			m.say(a)
+		case unit.Clear:
+			m.clear(a.Signal)
 		case unit.EndNow:
 			m.over = a.How
 		}
@@ -90,9 +92,25 @@ func (m *sim) monotone(name string, b *ledger) {
 	b.delay = d
 }
 
+// clear carries out Clear.
+func (m *sim) clear(sig int) {
+	m.asked = append(m.asked, sig)
+	switch {
+	case m.crowd == 0, sig == sigKill && m.crowd > 0:
+		m.later(time.Millisecond, unit.Event{Op: unit.Cleared})
+	case sig == sigTerm && m.crowd > 0:
+		m.later(m.crowd, unit.Event{Op: unit.Cleared})
+	}
+}
+
 // end carries out Stop and Kill.
 func (m *sim) end(a unit.Action, c conduct) {
 	name := a.Unit.Name
+	if ground := m.node(name).ground(); m.s.ending != 0 && a.Op == unit.Stop && ground && m.node(name).killAt == 0 {
+		if since := m.now.Sub(m.s.endAt); m.crowd != 0 && since < goAfter && m.now.Sub(m.node(name).since) < since {
+			m.t.Errorf("%s stops while somebody may use it", name)
+		}
+	}
 	sig, alive, deaf := unit.Status(15), m.live, c.ignoreTerm || c.dState
 	if a.Op == unit.Stop {
 		m.signals = append(m.signals, a.Signal)

@@ -12,15 +12,16 @@ import (
 // configuration: nodes are found by name, and one whose unit is gone from the
 // configuration is dropped with a word about it.
 
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 var errSnapshot = errors.New("snapshot: not readable")
 
 // Append encodes the state after b.
 func (s *State) Append(b []byte) []byte {
-	b = append(b, snapshotVersion, byte(s.ending), flags(s.endSent))
+	b = append(b, snapshotVersion, byte(s.ending), flags(s.endSent, s.told, s.cleared))
 	b = appendString(b, s.endedBy)
 	b = binary.AppendVarint(b, int64(s.endAt))
+	b = binary.AppendVarint(b, int64(s.endFor))
 	b = binary.AppendVarint(b, int64(s.bootAt))
 	b = binary.AppendUvarint(b, uint64(len(s.byName)))
 	for i := range s.nodes {
@@ -67,9 +68,9 @@ func (s *State) load(b []byte) error {
 	t := *s
 	t.nodes = append([]node(nil), s.nodes...)
 	t.ending = unit.How(r.byte())
-	r.flags(&t.endSent)
+	r.flags(&t.endSent, &t.told, &t.cleared)
 	t.endedBy = r.string()
-	t.endAt, t.bootAt = unit.Time(r.varint()), unit.Time(r.varint())
+	t.endAt, t.endFor, t.bootAt = unit.Time(r.varint()), time.Duration(r.varint()), unit.Time(r.varint())
 	for range r.uvarint() {
 		var n node
 		name, broken := r.node(&n)

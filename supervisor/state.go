@@ -21,8 +21,11 @@ type State struct {
 
 	ending  unit.How // 0: not
 	endedBy string
-	endAt   unit.Time // when the end began
-	endSent bool      // EndNow was given
+	endAt   unit.Time     // when the end began
+	endFor  time.Duration // the last of its bounds that has passed, or more
+	endSent bool          // EndNow was given
+	told    bool          // Clear was given with a signal
+	cleared bool          // nobody is left that is of no unit
 
 	now     unit.Time
 	actions []unit.Action
@@ -120,7 +123,7 @@ func NewState(g *unit.Graph, epoch uint32, safe bool) *State {
 		safe:   safe,
 	}
 	for i, u := range g.Units {
-		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i), broken: g.Broken(i), added: u.Transient}
+		s.nodes[i] = node{Unit: u, out: g.Out(i), in: g.In(i), broken: g.Broken(i), added: u.Transient, late: u.Transient}
 		s.byName[u.Name] = i
 	}
 	s.passLinks(unit.Network)
@@ -209,6 +212,9 @@ func (s *State) become(i int, to unit.State, why string) {
 		s.touch(e.To)
 	}
 	s.touchWaiting(i)
+	if s.ending != 0 {
+		s.touchGround()
+	}
 }
 
 // touchWaiting looks again at all that waits for the node, directly or not:

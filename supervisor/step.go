@@ -17,8 +17,11 @@ func (s *State) Step(ev unit.Event) []unit.Action {
 	switch {
 	case ev.Op == unit.AskEnd:
 		s.end(ev)
+	case ev.Op == unit.Cleared:
+		s.cleared = true
+		s.touchGround()
 	case ev.Op == unit.TimerFired && ev.Timer == unit.EndTimer:
-		s.endNow()
+		s.endTimer()
 	case ev.Op == unit.TimerFired && ev.Timer == unit.WayTimer:
 		s.openWay()
 	case known:

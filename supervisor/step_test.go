@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,46 @@ func TestEndGoesInReverse(t *testing.T) {
 	m.run(time.Second).want("db inactive")
 }
 
+// persist makes a mount the persistence device.
+func persist(u *unit.Unit) { u.Mount = &unit.MountConfig{Persist: true} }
+
+// Those who are of no unit go after the services, before what they stand on, and
+// see the machine's answer; the persistence device is last.
+func TestEndClearsTheWay(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		crowd time.Duration
+		db    conduct
+		asked []int
+		after time.Duration // when the end is through, at most
+		order []string
+	}{
+		{"nobody", 0, conduct{}, []int{0, sigTerm}, 400 * time.Millisecond, []string{"pool:tank: inactive", "mount:/persist: stopping"}},
+		{"somebody", 50 * time.Millisecond, conduct{}, []int{0, sigTerm}, farewell + 400*time.Millisecond, []string{"sshd: inactive", "pool:tank: stopping", "mount:/persist: stopping"}},
+		{"somebody who stays", -1, conduct{}, []int{0, sigTerm}, goAfter + 400*time.Millisecond, []string{"sshd: inactive", "pool:tank: stopping", "mount:/persist: stopping"}},
+		{"a slow service", time.Second, conduct{ignoreTerm: true}, []int{0, sigTerm}, 30*time.Second + 400*time.Millisecond, []string{"pool:tank: inactive", "db: inactive", "mount:/persist: stopping"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			db := service("db")
+			db.StopTimeout = 30 * time.Second
+			m := newSim(t, disk(unit.Mount, "mount:/persist", persist), disk(unit.Pool, "pool:tank", after("unlock")), task("unlock"),
+				link("link:lan"), service("sshd", stopMain, essential), db)
+			m.act["db"], m.act["unlock"] = c.db, conduct{}
+			m.boot().run(time.Second).want("pool:tank ready", "db ready", "unlock ready")
+			m.crowd = c.crowd
+			m.reset().send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff})
+			m.run(c.after)
+			if m.over != unit.PowerOff {
+				t.Fatalf("it is not over\n%s", strings.Join(m.lines, "\n"))
+			}
+			if !slices.Equal(m.asked, c.asked) {
+				t.Errorf("they were asked %v, want %v", m.asked, c.asked)
+			}
+			m.order(c.order...)
+		})
+	}
+}
+
 func TestEndWithoutPatience(t *testing.T) {
 	m := newSim(t, service("deaf"))
 	m.act["deaf"] = conduct{ignoreTerm: true}
@@ -183,8 +224,12 @@ func TestEndWithoutPatience(t *testing.T) {
 	m.run(10 * time.Millisecond)
 	m.send(unit.Event{Op: unit.AskEnd, How: unit.Reboot}) // the key bounces
 	m.run(3 * time.Second).want("deaf stopping")
+	m.crowd = 4 * time.Second
 	m.send(unit.Event{Op: unit.AskEnd, How: unit.PowerOff})
 	m.run(time.Second).want("deaf inactive")
+	if want := []int{0, sigKill}; !slices.Equal(m.asked, want) {
+		t.Errorf("those of no unit were asked %v, want %v", m.asked, want)
+	}
 	if m.over != unit.PowerOff {
 		t.Errorf("ended as %v, want the last wish", m.over)
 	}

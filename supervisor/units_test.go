@@ -24,6 +24,15 @@ func link(name string, with ...func(*unit.Unit)) *unit.Unit {
 	return u
 }
 
+// disk is a mount or a pool.
+func disk(kind unit.Kind, name string, with ...func(*unit.Unit)) *unit.Unit {
+	u := &unit.Unit{Name: name, Kind: kind, ReadyBy: unit.ByArm, StopTimeout: unit.DefaultStopTimeout}
+	for _, f := range with {
+		f(u)
+	}
+	return u
+}
+
 func milestone(name string) *unit.Unit {
 	return &unit.Unit{Name: name, Kind: unit.Milestone, ReadyBy: unit.ByArm}
 }
