@@ -39,18 +39,15 @@ func (linux) table() ([]mounted, error) {
 	return parseTable(string(b)), err
 }
 
-// lookAgain bounds the wait for a change: Linux 6.18 was seen to miss waking
-// poll(2) when a mount and an unmount follow within a millisecond.
-const lookAgain = 5000 // ms
-
-// watch calls changed with each change of mountinfo until ctx ends, and now and
-// then without one: poll(2) shows POLLPRI on it, see proc_pid_mounts(5).
+// watch calls changed at once, and then with each change of mountinfo, until ctx
+// ends: poll(2) shows POLLPRI on it, see proc_pid_mounts(5). The file is none of
+// os's: the runtime would poll it, too, and what it is told of is not told again.
 func (linux) watch(ctx context.Context, changed func()) error {
-	f, err := os.Open("/proc/self/mountinfo")
+	fd, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &os.PathError{Op: "open", Path: "/proc/self/mountinfo", Err: err}
 	}
-	defer func() { _ = f.Close() }()
+	defer func() { _ = unix.Close(fd) }()
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("eventfd", err)
@@ -66,14 +63,14 @@ func (linux) watch(ctx context.Context, changed func()) error {
 			<-rung // else it might write to what has the number next
 		}
 	}()
-	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLPRI}, {Fd: int32(wake), Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}, {Fd: int32(wake), Events: unix.POLLIN}}
 	for changed(); ctx.Err() == nil; {
-		n, err := unix.Poll(fds, lookAgain)
+		_, err := unix.Poll(fds, -1)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
 			return os.NewSyscallError("poll", err)
-		case n == 0 || fds[0].Revents != 0:
+		case fds[0].Revents != 0:
 			changed()
 		}
 	}
