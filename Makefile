@@ -18,11 +18,11 @@ image: ## build out/vmlinuz and out/initramfs
 test: lint pure priv e2e ## everything that a change must pass
 
 pure: ## no root, no network, seconds
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 priv: ## real processes, mounts, cgroups and sockets in namespaces; root
 	@tools/deps priv
-	$(GO) test -tags priv -p 1 -count 1 ./...
+	$(GO) test -tags priv -p 1 -count 1 -timeout 40m ./...
 
 e2e: ## the machine under qemu
 	@tools/deps e2e
