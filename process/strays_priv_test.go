@@ -38,7 +38,7 @@ setsid sh -c 'trap "" HUP TERM; echo session $$; while :; do sleep 1; done' & ex
 	if err := os.MkdirAll(other, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	contained := shell("contained", "sleep 1000 & echo child $!; exec sleep 1000")
+	contained := shell("contained", "sleep 1000 & echo child $!; wait; exec sleep 1000")
 	b.start(contained)
 	b.expect("spawned", "ready")
 	number := func(name, word string) int {
