@@ -139,7 +139,7 @@ func TestHostKey(t *testing.T) {
 	)
 	argv := commandOf(t, "ssh-keys")
 	begin := func(t *testing.T) *bench {
-		b := newBench(t, "ssh-keygen", "sshd")
+		b := newBench(t, "ssh-keygen")
 		b.standIn("svc", `[ "$1" != wait ] || [ -d /persist ]`)
 		text, err := os.ReadFile(overlay + "/etc/ssh/sshd_config")
 		if err != nil {
@@ -152,7 +152,11 @@ func TestHostKey(t *testing.T) {
 	// serves: sshd takes what is there.
 	serves := func(b *bench) {
 		b.t.Helper()
-		sshd, _ := exec.LookPath("sshd")
+		sshd, err := exec.LookPath("sshd")
+		if err != nil {
+			b.t.Log("no sshd here to show the key to")
+			return
+		}
 		if out, ok := b.run(sshd, "-t"); !ok {
 			b.t.Errorf("sshd: %s", out)
 		}

@@ -110,10 +110,10 @@ func table() []command {
 		{name: "why", run: (*app).why, operands: "NAME", wants: aUnit, least: 1, most: 1, units: true, flags: []option{flagJSON},
 			about: "what holds a unit back, or brought it down", examples: []string{"svc why photos"}},
 		{name: "blame", run: (*app).blame, most: 0,
-			flags: []option{{"end", "", "", "of the end of the machine instead"}, flagJSON, {"svg", "", "", "draw it"}},
+			flags: []option{{"end", "", "", "of the end of the machine instead, or else of the last end"}, flagJSON, {"svg", "", "", "draw it"}},
 			about: "the time line of the boot",
 			text: "One bar for each unit: dots while it waits, full while it starts. What the boot waited for last, and what that waited for, " +
-				"is marked with * : only there a boot can become faster.",
+				"is marked with * : only there a boot can become faster. The time line of the last end is kept on the persistence device.",
 			examples: []string{"svc blame", "ssh root@nas svc blame --svg > boot.svg"}},
 		{name: "graph", run: (*app).graph, operands: "[NAME]", most: 1, units: true,
 			flags: []option{{"dot", "", "", "for graphviz"}, flagJSON},
@@ -135,8 +135,9 @@ func table() []command {
 			about: "the same, and leave the power on"},
 		{name: "completion", run: (*app).completion, operands: "SHELL", wants: "a shell: bash, zsh or ash", least: 1, most: 1,
 			about: "a script with which a shell completes commands and units",
-			text: "Of bash and zsh. The ash of busybox completes file names alone; for it, svc takes unambiguous beginnings " +
-				"of commands and units whenever its output is a terminal.",
+			text: "For bash and zsh; an image with one of them has it already (bash with the package bash-completion). " +
+				"The ash of busybox can complete nothing but names of files. There, as in any shell, type the beginning and press Enter: " +
+				"on a terminal svc takes what only one command or unit begins with.",
 			examples: []string{`eval "$(svc completion bash)"`}},
 		{name: "version", run: (*app).version, most: 0, about: "of svc, image and init"},
 		{name: "help", run: (*app).help, operands: "[COMMAND]", most: 1, about: "this list, or more about one command"},

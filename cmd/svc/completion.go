@@ -59,7 +59,10 @@ func bashCompletion() string {
 _svc() {
   local line=${COMP_LINE:0:COMP_POINT}
   local cur=${line##* } cmd=${COMP_WORDS[1]} words=''
-  local colon=${cur%"${cur##*:}"} # bash takes the colon of link:lan for the end of a word
+  # Of link:lan bash replaces what is behind the colon, of getty@tty1 from the @ on.
+  local rest=${cur##*[:=]}
+  [[ $COMP_WORDBREAKS != *@* || $rest != *@* ]] || rest=@${rest##*@}
+  local before=${cur%"$rest"}
   if (( COMP_CWORD == 1 )); then
     words='` + strings.Join(all, " ") + `'
   elif [[ $cur == -* ]]; then
@@ -75,7 +78,7 @@ _svc() {
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
-  COMPREPLY=("${COMPREPLY[@]#"$colon"}")
+  COMPREPLY=("${COMPREPLY[@]#"$before"}")
 }
 complete -F _svc svc
 `
@@ -103,7 +106,11 @@ _svc() {
   fi
   compadd -- ${=list}
 }
-compdef _svc svc
+if (( ${funcstack[(I)_svc]} )); then # it is called for the first time, as a file of site-functions
+  _svc "$@"
+else
+  compdef _svc svc
+fi
 `
 }
 
