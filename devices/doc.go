@@ -36,7 +36,9 @@
 // the same has it at each boot.
 //
 // There is no /run/udev/control: by that libdevmapper knows that nobody will
-// answer its cookies, and makes its nodes itself.
+// answer its cookies, and waits for none. dmsetup leaves the names below
+// /dev/mapper to us, and mdadm those below /dev/md; they are there a moment after
+// the program has ended.
 //
 // # What it does not do
 //

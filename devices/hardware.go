@@ -58,6 +58,11 @@ func clean(s string) string {
 			b = append(b, '_')
 		}
 		for i := 0; i < len(word); {
+			if strings.HasPrefix(word[i:], `\x`) { // as udev: it is written so already, such as the name of a map
+				b = append(b, `\x`...)
+				i += 2
+				continue
+			}
 			enc := probe.EncodeString(word[i : i+1])
 			n := 1
 			for n < 4 && len(enc) > 1 && i+n < len(word) { // a character of several bytes stays

@@ -111,7 +111,7 @@ func TestHardware(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", "  ": "", " WDC  WD40 ": "WDC_WD40", "a/b\"c": "a_b_c", "é x": "é_x", "\xffx": "_x", "a:b=c@d": "a:b=c@d",
+		"": "", "  ": "", " WDC  WD40 ": "WDC_WD40", "a/b\"c": "a_b_c", "é x": "é_x", "\xffx": "_x", "a:b=c@d": "a:b=c@d", `dark\x20side`: `dark\x20side`, `a\b\x`: `a_b\x`,
 	} {
 		if got := clean(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)

@@ -2,6 +2,7 @@ package devices
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -113,6 +114,13 @@ func (c *Catalog) inspect(u Uevent) finding {
 	f.props = props
 	if strings.HasPrefix(whole.DevName, "md") {
 		ids = append(ids, c.array(wholeDir, props)...)
+		if name := c.arrayName(whole.DevName); name != "" {
+			props["MD_DEVNAME"] = name
+			if last := name[len(name)-1]; suffix != "" && last >= '0' && last <= '9' {
+				name += "p"
+			}
+			f.links = append(f.links, "md/"+name+part)
+		}
 	}
 	id, compat := "", ""
 	if !strings.Contains(u.DevPath, "/virtual/") {
@@ -292,4 +300,18 @@ func (c *Catalog) array(dir string, props map[string]string) (ids []string) {
 		return ids
 	}
 	return nil
+}
+
+// arrayName is the name below /dev/md that mdadm has noted down for a md device.
+// It leaves it to us to make that where there is a folder /run/udev.
+func (c *Catalog) arrayName(node string) string {
+	text, _ := os.ReadFile(filepath.Join(c.cfg.Root, "run/mdadm/map")) // without it there is no name
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if f := strings.Fields(line); len(f) == 4 && f[0] == node {
+			if name, ok := strings.CutPrefix(f[3], "/dev/md/"); ok {
+				return clean(name)
+			}
+		}
+	}
+	return ""
 }

@@ -51,6 +51,43 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 			t.Log(v.Must("cd /dev/disk && ls -l *"))
 		}
 	})
+	v.part(t, "an array and a map", func(t *testing.T) {
+		leads := func(link, to string) {
+			t.Helper()
+			v.eventually(link, "[ /dev/"+to+" = \"$(readlink -f '/dev/"+link+"')\" ]")
+		}
+		const fs = "7a9b5a34-6d37-4e46-8fd1-00000000000"
+		v.Must("modprobe raid1 && timeout 50 mdadm --create /dev/md/mirror --run --level=1 --raid-devices=2 --homehost=box --name=mirror --uuid=0a0b0c0d:00000001:00000002:00000003" +
+			" /dev/disk/by-id/ata-QEMU_HARDDISK_DA /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_DS")
+		v.eventually("the array", "ls /dev/disk/by-id/md-uuid-*")
+		md := v.Must("basename $(readlink -f /dev/disk/by-id/md-uuid-*)")
+		v.Must("mkfs.ext4 -q -U " + fs + "3 -L mirrored /dev/" + md)
+		links := []string{"disk/by-id/md-name-box:mirror", "disk/by-id/md-uuid-0a0b0c0d:00000001:00000002:00000003", "md/mirror", "disk/by-uuid/" + fs + "3", "disk/by-label/mirrored"}
+		for _, link := range links {
+			leads(link, md)
+		}
+		v.Must("timeout 50 mdadm --stop /dev/md/mirror")
+		for _, link := range links {
+			v.eventually("the end of "+link, "[ ! -L '/dev/"+link+"' ]")
+		}
+		v.Must("timeout 50 mdadm --assemble --homehost=box /dev/md/mirror --uuid=0a0b0c0d:00000001:00000002:00000003")
+		v.eventually("the array", "ls /dev/disk/by-id/md-uuid-*")
+		md = v.Must("basename $(readlink -f /dev/disk/by-id/md-uuid-*)")
+		for _, link := range links {
+			leads(link, md)
+		}
+		v.Must("timeout 50 mdadm --stop /dev/md/mirror")
+
+		v.Must("echo 0 16384 linear /dev/nvme0n1 2048 | timeout 50 dmsetup create 'dark side'")
+		v.eventually("the map", "[ -b '/dev/mapper/dark\\x20side' ]")
+		dm := v.Must("basename $(readlink -f /dev/mapper/dark*)")
+		v.Must("mkfs.ext4 -q -U " + fs + "4 /dev/mapper/dark*")
+		for _, link := range []string{`disk/by-id/dm-name-dark\x20side`, "disk/by-uuid/" + fs + "4"} {
+			leads(link, dm)
+		}
+		v.Must("timeout 50 dmsetup remove 'dark side'")
+		v.eventually("the map to go", "! ls /dev/mapper/dark* && ! ls /dev/disk/by-id/dm-name-* && ! ls /dev/disk/by-uuid/"+fs+"4")
+	})
 	v.part(t, "64 in a burst", func(t *testing.T) {
 		const crowd = 64
 		list := func() string { return v.Must("cd /dev/disk && ls -d by-id/* by-path/* 2>/dev/null") }
@@ -88,8 +125,10 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 	})
 	v.part(t, "a flood of events", func(t *testing.T) { flood(t, v) })
 	v.part(t, "the end", func(t *testing.T) {
+		// reboot(2) waits for the scan of a SCSI bus that is under way: 256 targets.
+		v.eventually("the scan of the SCSI bus", "! grep -q do_scan_async /proc/[0-9]*/stack 2>/dev/null")
 		v.Must("svc stop --force mount:/persist")
-		v.cut() // after so many disks the kernel takes 8 s to switch off
+		v.off()
 		if got := fromExt4(t, table+"?offset="+strconv.Itoa(17<<20), "/file"); got != "kept\n" {
 			t.Errorf("the file holds %q", got)
 		}

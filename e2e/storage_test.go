@@ -22,7 +22,7 @@ import (
 )
 
 // storageImage is the checkout's image with what tests of storage need besides:
-// smartctl, and ZFS where it was built. It is made once for all tests; zfs says why
+// smartctl, mdadm and dmsetup, and ZFS where it was built. It is made once for all tests; zfs says why
 // it has no ZFS.
 var storageImage = sync.OnceValues(func() (s struct {
 	built
@@ -36,7 +36,7 @@ var storageImage = sync.OnceValues(func() (s struct {
 	if err != nil {
 		return s, err
 	}
-	packages, modules := "smartmontools\n", ""
+	packages, modules := "smartmontools\nmdadm\ndmsetup\n", ""
 	if _, s.zfs = debian.ZFS(kernel.Release); s.zfs == nil {
 		packages, modules = packages+"zfs\nzfs-lts\n", `"zfs", `
 	} else if !errors.Is(s.zfs, debian.ErrNoZFS) {
