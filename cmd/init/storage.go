@@ -84,6 +84,7 @@ func (s *storage) persisted(dir string, _ bool) string {
 		}
 	}
 	s.pools.Changed() // a key may lie there
+	s.takeEnd(dir)
 	return ""
 }
 
@@ -92,6 +93,7 @@ func (s *storage) leaving(dir string) {
 	s.m.procs.FlushLogs(flushTimeout)
 	s.m.timers.Persist("")
 	s.seed.Leaving(filepath.Join(dir, seedFolder))
+	s.keepEnd(dir)
 }
 
 // noDisk is what people are told who log in while the persistence device is

@@ -18,6 +18,11 @@ func (a *app) blame(o options) error {
 		return err
 	}
 	l := newTimeline(got.Spans, o.has("end"))
+	if o.has("end") && len(l.bars) == 0 {
+		if got.Spans, l, err = a.lastEnd(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.has("json"):
 		return a.json(struct {
@@ -25,7 +30,7 @@ func (a *app) blame(o options) error {
 			Critical []string    `json:"critical"` // first to last
 		}{got.Spans, l.critical})
 	case len(l.bars) == 0 && o.has("end"):
-		fmt.Fprintln(a.out, "the machine is not ending")
+		fmt.Fprintln(a.out, l.last)
 	case len(l.bars) == 0:
 		fmt.Fprintln(a.out, "nothing has started yet")
 	case o.has("svg"):
@@ -38,7 +43,8 @@ func (a *app) blame(o options) error {
 
 // timeline is what happened when, on CLOCK_BOOTTIME.
 type timeline struct {
-	end      bool // of the machine, not its boot
+	end      bool   // of the machine, not its boot
+	last     string // about an end that is over; empty: it is not
 	bars     []bar
 	from, to unit.Time
 	done     bool     // the boot was reached, or everything is stopped
@@ -165,6 +171,8 @@ func (l *timeline) text(look look) string {
 		}
 		when := exact(r.over.Sub(base))
 		switch {
+		case r.open && l.last != "":
+			when = "left"
 		case r.open:
 			when = "not yet"
 		case r.failed:
@@ -202,6 +210,8 @@ func (l *timeline) path() string {
 // head says how long it took.
 func (l *timeline) head() string {
 	switch {
+	case l.last != "":
+		return l.last
 	case l.end && l.done:
 		return "everything stopped in " + exact(l.to.Sub(l.from))
 	case l.end:

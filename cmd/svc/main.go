@@ -27,7 +27,7 @@ func main() {
 	from, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ")
 	a := &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, from: from, power: kernel{},
-		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init",
+		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init", lastEndPath: lastEndPath,
 		look: lookOf(os.Stdout, os.Getenv("NO_COLOR"), os.Getenv("TERM")),
 	}
 	os.Exit(a.main(os.Args))
@@ -54,6 +54,8 @@ type app struct {
 	from     string // address of the operator, as sshd tells it; may be empty
 	via      string // the command, for whoever reads the log: "svc poweroff"
 	power    power
+
+	lastEndPath string // of the time line of the last end
 }
 
 // usageError is a command that makes no sense.

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	run := func() {
 		holdDescriptors()
 		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, power: paper{}, socket: os.Getenv("TEST_SOCKET"),
-			manifest: os.Getenv("TEST_MANIFEST"), from: os.Getenv("TEST_FROM"), look: lookOf(os.Stdout, "", "xterm")}
+			manifest: os.Getenv("TEST_MANIFEST"), lastEndPath: os.Getenv("TEST_LAST_END"), from: os.Getenv("TEST_FROM"), look: lookOf(os.Stdout, "", "xterm")}
 		a.launcher, _ = program("init")
 		if width, err := strconv.Atoi(os.Getenv("TEST_WIDTH")); err == nil { // a terminal, as far as anybody can tell
 			a.look = look{terminal: true, width: width}
@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_SOCKET", filepath.Join(e.WorkDir, "control.sock"))
 			e.Setenv("TEST_MANIFEST", filepath.Join(e.WorkDir, "manifest"))
+			e.Setenv("TEST_LAST_END", filepath.Join(e.WorkDir, "last-end"))
 			e.Setenv("TZ", "UTC")
 			return nil
 		},
