@@ -102,13 +102,15 @@ func (a *Arm) lookForStrays(now time.Time) {
 		c.asked[p.pid] = step
 		if step == killAll {
 			late = append(late, p)
-			p.signal(unix.SIGKILL)
 			continue
 		}
 		p.signal(unix.SIGHUP, unix.SIGTERM, unix.SIGCONT)
 	}
 	if len(late) > 0 {
 		a.cfg.Log("process: " + namesOf(late) + " did not end when asked to, killed")
+	}
+	for _, p := range late {
+		p.signal(unix.SIGKILL)
 	}
 }
 
