@@ -5,6 +5,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,4 +77,51 @@ func truncate(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// TestEndWithSessions ends a machine on which somebody is logged in, and something
+// that they started will not go and keeps a file open.
+func TestEndWithSessions(t *testing.T) {
+	const stick, data = "0b5e4a11-0000-4000-8000-000000000001", "0b5e4a11-0000-4000-8000-000000000002"
+	m := storageMachine(t, false, map[string]File{"etc/init.toml": initTOML(`
+[persist]
+device = "UUID=` + stick + `"
+
+[[mount]]
+what  = "UUID=` + data + `"
+where = "/data"
+`)},
+		disk{id: "STICK", path: Ext4(t, 16, stick, "stick"), bus: virtio}, disk{id: "DATA", path: Ext4(t, 16, data, "data"), bus: virtio})
+	v := m.boot(t)
+	v.untilState("mount:/data", unit.Ready)
+	v.untilState("mount:/persist", unit.Ready)
+	v.Must(`cd /data && (setsid sh -c 'trap "" HUP TERM; exec 3>held; while :; do sleep 1; done' </dev/null >/dev/null 2>&1 &)`)
+	person := v.shell()
+	began := time.Now()
+	person.says("cd /data; svc poweroff", "power-off is on its way")
+	if got := v.Ended(2 * time.Minute); got != "guest-shutdown" {
+		t.Errorf("the machine ended by %q", got)
+	}
+	t.Logf("off %.1f s after svc poweroff, with what does not go in the way", time.Since(began).Seconds())
+	v.lastWords("sh (pid", "did not end when asked to, killed", "mount:/data     stopped")
+	if strings.Contains(v.Console(), "detached") {
+		t.Error("a mount was taken away from under those who used it")
+	}
+	// The next boot knows of it, and takes it off the device: should that boot end
+	// by a power cut, nobody takes an old end for the last one.
+	v = m.boot(t)
+	v.untilState("mount:/persist", unit.Ready)
+	if got := v.Must("svc blame --end"); !regexp.MustCompile(`(?s)^last end: power-off at .*, [0-9.]+ s, longest: .*mount:/data`).MatchString(got) {
+		t.Errorf("svc blame --end says:\n%s", got)
+	}
+	if got := v.Must("svc blame --end --svg"); !strings.HasPrefix(got, "<svg") {
+		t.Errorf("svc blame --end --svg says:\n%s", got)
+	}
+	v.Must("sync")
+	v.cut()
+	v = m.boot(t)
+	v.untilState("mount:/persist", unit.Ready)
+	if got := v.Must("svc blame --end"); !strings.HasPrefix(got, "the last end was none in order") {
+		t.Errorf("after a power cut svc blame --end says:\n%s", got)
+	}
 }
