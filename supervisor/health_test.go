@@ -238,3 +238,21 @@ func TestReportNamesWhatIsWaitedFor(t *testing.T) {
 		t.Errorf("slow: %q", got)
 	}
 }
+
+// TestReportCounts: how long a mount has waited for its device is true at each look.
+func TestReportCounts(t *testing.T) {
+	mount := disk(unit.Mount, "mount:/p")
+	mount.StartTimeout = 30 * time.Second
+	m := newSim(t, mount)
+	m.act["mount:/p"] = conduct{notifyIn: -1}
+	m.boot()
+	r, _ := m.s.Report(nil)
+	m.send(unit.Event{Op: unit.Noted, Unit: "mount:/p", Run: r[0].Run, Text: "device UUID=B61B-19E7"})
+	for _, want := range []string{"device UUID=B61B-19E7 (2 s of 30 s)", "device UUID=B61B-19E7 (4 s of 30 s)"} {
+		m.run(2 * time.Second)
+		m.s.now = m.now
+		if r, _ := m.s.Report(nil); r[0].Note != want {
+			t.Errorf("%q, want %q", r[0].Note, want)
+		}
+	}
+}

@@ -49,6 +49,11 @@ func (s *State) report(i int) unit.Report {
 		r.Next, r.NextText = n.next, n.nextText
 	}
 	switch n.state {
+	case unit.Starting:
+		// "device UUID=B61B-19E7 (12 s of 30 s)"; pools count their disks themselves.
+		if n.Kind == unit.Mount && n.note != "" && n.limit > n.phase {
+			r.Note += " " + s.lasting(n.phase, n.limit)
+		}
 	case unit.BackOff:
 		if n.over() {
 			r.Retry = n.retry
