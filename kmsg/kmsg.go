@@ -1,11 +1,12 @@
 // Package kmsg says plain lines to the kernel's log and to the console, and
-// never waits for either.
+// waits for neither longer than a moment.
 //
 // A line goes to /dev/kmsg as one record with its level, so that dmesg keeps
 // the story of the boot, and to the console with the seconds since the machine
 // booted before it. Both are opened O_NONBLOCK: a serial line that nobody
-// reads, or that is stopped by flow control, costs lines and never time. What
-// was dropped is counted, and the count is said as soon as a line passes again.
+// reads, or that is stopped by flow control, costs lines and a tenth of a second
+// once. What was dropped is counted, and the count is said as soon as a line passes
+// again.
 //
 // The kernel itself prints records below its console log level (see
 // /proc/sys/kernel/printk) on the console; the level in a record is raised to

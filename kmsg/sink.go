@@ -6,7 +6,17 @@ import "golang.org/x/sys/unix"
 type sink struct {
 	fd      int
 	dropped int64
+	patient int64 // no wait before, in nanoseconds on CLOCK_MONOTONIC
 }
+
+// A terminal that another process writes to at the moment turns us away (the
+// kernel's tty_write_lock), and so does one that has no room; no poll(2) tells
+// which. So a line waits a moment; if that was in vain, none waits until one has
+// passed and a second is over.
+const (
+	patience   = 100 // ms
+	notPatient = 1e9 // ns
+)
 
 func (s *sink) open(path string, flags int) {
 	if s.fd >= 0 {
@@ -54,15 +64,36 @@ func (s *sink) write(b []byte) {
 }
 
 // put reports whether b was taken, if only in part: what is cut off then is
-// the end of a line, and waiting for room is what must not be.
-func (s *sink) put(b []byte) bool {
-	for range 3 {
-		n, err := unix.Write(s.fd, b)
-		if err != unix.EINTR {
-			return err == nil && n > 0
-		}
+// the end of a line.
+func (s *sink) put(b []byte) (taken bool) {
+	left := 0
+	if s.dropped == 0 && now() >= s.patient {
+		left = patience
 	}
-	return false
+	for {
+		n, err := unix.Write(s.fd, b)
+		if n > 0 {
+			taken = true
+			b = b[n:]
+		}
+		switch {
+		case len(b) == 0:
+			return true
+		case err != nil && err != unix.EAGAIN && err != unix.EINTR:
+			return taken
+		case left == 0:
+			s.patient = now() + notPatient
+			return taken
+		}
+		left--
+		_, _ = unix.Poll(nil, 1) // a bounded wait; EINTR shortens it
+	}
+}
+
+func now() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail: the clock is known
+	return ts.Nano()
 }
 
 // consoleLevel is the first number in /proc/sys/kernel/printk: 0 when it cannot
