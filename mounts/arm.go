@@ -26,9 +26,8 @@ type Config struct {
 	// systems need the kernel asks for by itself.
 	Load func(module string) error
 	// Persisted is called when the persistence device is mounted on dir, before
-	// the unit is ready, with adopted when an earlier epoch did that. Its note
-	// is shown with the unit. nil: nobody asks.
-	Persisted func(dir string, adopted bool) (note string)
+	// the unit is ready, also when an earlier epoch did that. nil: nobody asks.
+	Persisted func(dir string)
 	// Leaving is called before the persistence device is unmounted in order.
 	// Neither is waited for longer than leavingWithin.
 	Leaving func(dir string)

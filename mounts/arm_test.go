@@ -25,7 +25,7 @@ func TestPersistenceDeviceThatComesLateIsPulledAndComesBack(t *testing.T) {
 		b.want("note device UUID=B61B-19E7")
 		b.pass(time.Hour)
 		b.Disk(stick)
-		b.want("note /dev/sda1 vfat, seed", "ready")
+		b.want("note /dev/sda1 vfat", "ready")
 		b.wantCalls("mount /dev/sda1 /persist vfat fmask=177", "persisted /persist")
 
 		b.k.mu.Lock()
@@ -37,7 +37,7 @@ func TestPersistenceDeviceThatComesLateIsPulledAndComesBack(t *testing.T) {
 		again.Node = "sdc1"
 		b.Disk(again)
 		b.pass(detachAfter + time.Second)
-		b.want("note /dev/sdc1 vfat, seed", "ready")
+		b.want("note /dev/sdc1 vfat", "ready")
 		b.k.mu.Lock()
 		calls := strings.Join(b.k.calls, "\n")
 		b.k.calls, b.k.busy = nil, map[string]string{}
@@ -71,7 +71,7 @@ func TestTwoDevicesWithOneName(t *testing.T) {
 		b.want("note UUID=B61B-19E7 is on sda1 and sdb1; take one out")
 		b.wantCalls()
 		b.Gone("sda1")
-		b.want("note /dev/sdb1 vfat, seed", "ready")
+		b.want("note /dev/sdb1 vfat", "ready")
 		b.Disk(stick) // a second one later does not matter to what is mounted
 		b.want()
 	})
@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 		{"errors left", srv, dirty, "/sbin/e2fsck", "UNEXPECTED INCONSISTENCY", 4,
 			[]string{"note checking /dev/sdb1", "extend", "failed e2fsck: UNEXPECTED INCONSISTENCY; unmount it and run e2fsck /dev/sdb1"}, "tool /sbin/e2fsck -p /dev/sdb1", ""},
 		{"errors left on the persistence device", persist, dirtyStick, "/usr/sbin/fsck.vfat", "bad", 4,
-			[]string{"note checking /dev/sda1", "extend", "note /dev/sda1 vfat, read-only: fsck.vfat: bad; unmount it and run fsck.vfat /dev/sda1, seed", "ready"}, "persisted /persist", "fsck.vfat: bad"},
+			[]string{"note checking /dev/sda1", "extend", "note /dev/sda1 vfat, read-only: fsck.vfat: bad; unmount it and run fsck.vfat /dev/sda1", "ready"}, "persisted /persist", "fsck.vfat: bad"},
 		{"the checker cannot", srv, dirty, "/sbin/e2fsck", "usage", 16,
 			[]string{"note checking /dev/sdb1", "extend", "note /dev/sdb1 ext4", "ready"}, "mount /dev/sdb1 /srv ext4", "e2fsck: usage (exit 16)"},
 		{"no checker", srv, dirty, "", "", 0,
@@ -285,7 +285,7 @@ func TestAdopt(t *testing.T) {
 		b.k.all = []mounted{{where: "/persist", source: "/dev/sda1", fstype: "vfat", super: "rw"}}
 		b.k.poke()
 		b.do(unit.Adopt, persist, 1)
-		b.want("note /dev/sda1 vfat, seed", "ready")
+		b.want("note /dev/sda1 vfat", "ready")
 		b.Settled() // and it is not there
 		b.want("lost sda1 is gone", "note sda1 is gone", "note device UUID=B61B-19E7")
 	})

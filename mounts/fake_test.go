@@ -186,7 +186,7 @@ func run(t *testing.T, f func(b *bench)) {
 				out, status, err := b.tool(argv)
 				return []byte(out), status, err
 			},
-			Persisted:      func(dir string, _ bool) string { _ = b.k.do("persisted " + dir); return "seed" },
+			Persisted:      func(dir string) { _ = b.k.do("persisted " + dir) },
 			Leaving:        func(dir string) { _ = b.k.do("leaving " + dir) },
 			testOnlyKernel: b.k,
 		})

@@ -156,7 +156,7 @@ func (a *Arm) seekZram(p *place) {
 	for _, s := range a.k.swaps() {
 		if strings.HasPrefix(s, "/dev/zram") {
 			p.node = s
-			a.isUp(p, "", s)
+			a.isUp(p, s)
 			return
 		}
 	}
@@ -186,7 +186,7 @@ func (a *Arm) swapped(p *place, dev string, err error) func() {
 			return
 		}
 		p.node = dev
-		a.isUp(p, "", dev)
+		a.isUp(p, dev)
 	}
 }
 
@@ -194,7 +194,7 @@ func (a *Arm) swapOn(p *place, d unit.Disk) {
 	p.node = "/dev/" + d.Node
 	for _, s := range a.k.swaps() {
 		if s == p.node {
-			a.isUp(p, "", p.node)
+			a.isUp(p, p.node)
 			return
 		}
 	}

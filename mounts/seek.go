@@ -30,7 +30,7 @@ func (a *Arm) seek(p *place) {
 	case c.What == "":
 		if m != nil {
 			p.node = m.source
-			a.isUp(p, "", m.source+" "+m.fstype)
+			a.isUp(p, m.source+" "+m.fstype)
 		} else if p.adopt {
 			a.missed(p)
 		}
@@ -85,39 +85,28 @@ func (a *Arm) again(p *place, m *mounted) {
 		about = m.fstype
 	}
 	if !p.cfg.Persist || a.cfg.Persisted == nil {
-		a.isUp(p, "", about)
+		a.isUp(p, about)
 		return
 	}
 	a.job(p, func(context.Context) func() {
-		note := a.persisted(p, true)
-		return func() { a.isUp(p, note, about) }
+		a.persisted(p)
+		return func() { a.isUp(p, about) }
 	})
 }
 
-func (a *Arm) persisted(p *place, adopted bool) (note string) {
-	if !p.cfg.Persist || a.cfg.Persisted == nil {
-		return ""
+func (a *Arm) persisted(p *place) {
+	if p.cfg.Persist && a.cfg.Persisted != nil {
+		a.aside(leavingWithin, func() { a.cfg.Persisted(p.cfg.Where) })
 	}
-	said := make(chan string, 1)
-	if a.aside(leavingWithin, func() { said <- a.cfg.Persisted(p.cfg.Where, adopted) }) {
-		select {
-		case note = <-said:
-		default: // it panicked
-		}
-	}
-	return note
 }
 
-func (a *Arm) isUp(p *place, note, about string) {
+func (a *Arm) isUp(p *place, about string) {
 	if p.stop { // meanwhile
 		p.phase = leaving
 		a.leave(p)
 		return
 	}
 	p.quiet()
-	if note != "" {
-		about += ", " + note
-	}
 	p.phase, p.dead, p.about, p.adopt, p.left = up, false, about, false, false
 	a.say(p, about, false)
 	p.ready = true
@@ -158,7 +147,7 @@ func (a *Arm) seekOther(p *place, m *mounted) {
 			if t := p.fstype(); t != about {
 				about += " " + t
 			}
-			a.isUp(p, "", about)
+			a.isUp(p, about)
 		}
 	})
 }
@@ -201,7 +190,7 @@ func (a *Arm) mountDisk(p *place, disks []unit.Disk) {
 		if checked {
 			v = a.check(ctx, p, fstype)
 		}
-		flags, text, note := p.opts.flags, "", ""
+		flags, text := p.opts.flags, ""
 		switch {
 		case ctx.Err() != nil:
 			text = "it was to stop"
@@ -212,7 +201,7 @@ func (a *Arm) mountDisk(p *place, disks []unit.Disk) {
 				flags |= readOnly
 			}
 			if text = a.mount(ctx, p, p.node, fstype, flags, data); text == "" {
-				note = a.persisted(p, false)
+				a.persisted(p)
 			}
 		}
 		return func() {
@@ -228,7 +217,7 @@ func (a *Arm) mountDisk(p *place, disks []unit.Disk) {
 				if v.bad {
 					about += ", read-only: " + v.text
 				}
-				a.isUp(p, note, about)
+				a.isUp(p, about)
 			case !there && !p.stop:
 				p.phase, p.node = seeking, ""
 				p.quiet()

@@ -74,7 +74,7 @@ const (
 )
 
 // persisted: the persistence device is mounted on dir.
-func (s *storage) persisted(dir string, _ bool) string {
+func (s *storage) persisted(dir string) {
 	// Also after an epoch that may have died over it: a seed is used once.
 	s.seed.Persisted(filepath.Join(dir, seedFolder))
 	s.m.timers.Persist(filepath.Join(dir, timerFolder))
@@ -85,7 +85,6 @@ func (s *storage) persisted(dir string, _ bool) string {
 	}
 	s.pools.Changed() // a key may lie there
 	s.takeEnd(dir)
-	return ""
 }
 
 // leaving: it is about to be unmounted.
