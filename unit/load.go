@@ -1,11 +1,15 @@
 package unit
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"hoopy/unit/schema"
 )
@@ -63,16 +67,21 @@ func (f *Files) Load(dir string) (*Config, error) {
 	if len(c.Machine.Links) == 0 && (!found || len(mistakes) > 0) {
 		c.Machine.Links = []LinkConfig{FallbackLink}
 	}
-	for _, name := range f.names() {
-		switch folder, base := path.Split(name); {
-		case name == machineFile:
-		case f.unread[name] != "":
-			add(&schema.Mistake{File: path.Join(dir, name), Text: f.unread[name]})
+	names := f.names()
+	for i, r := range c.parse(names) {
+		switch folder, base := path.Split(names[i]); {
+		case names[i] == machineFile:
+		case f.unread[names[i]] != "":
+			add(&schema.Mistake{File: path.Join(dir, names[i]), Text: f.unread[names[i]]})
 			c.bad[strings.TrimSuffix(base, ".toml")] = true
-		case folder == serviceFolder && strings.HasSuffix(base, "@.toml"):
-			add(c.template(name))
-		default:
-			add(c.add(name, f.text[name]))
+		case r.err != nil:
+			add(r.err)
+			c.bad[strings.TrimSuffix(base, ".toml")] = true
+		case !isTemplate(names[i]):
+			if r.unit.Transient = folder == transientFolder; r.unit.Transient {
+				r.unit.File = ""
+			}
+			c.Units, c.lines[r.unit.Name] = append(c.Units, r.unit), r.doc
 		}
 	}
 	add(c.instances())
@@ -80,21 +89,58 @@ func (f *Files) Load(dir string) (*Config, error) {
 	return c, schema.Join(mistakes)
 }
 
-// add takes one unit of the file called name.
-func (c *Config) add(name, text string) error {
-	folder, base := path.Split(name)
-	called := strings.TrimSuffix(base, ".toml")
-	u, doc, err := c.unit(called, path.Join(c.dir, name), text)
-	if err != nil {
-		c.bad[called] = true
-		return err
+// parsed is what one file says; doc and unit are there unless err is.
+type parsed struct {
+	unit *Unit
+	doc  *schema.Doc
+	err  error
+}
+
+// parse reads the units of files, on all processors if there are many: nine
+// tenths of a load are spent here. The answers are in the order of names.
+func (c *Config) parse(names []string) []parsed {
+	all := make([]parsed, len(names))
+	var next atomic.Int32
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(names) {
+				return
+			}
+			all[i] = c.file(names[i])
+		}
 	}
-	u.Transient = folder == transientFolder
-	if u.Transient {
-		u.File = ""
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0)-1, len(names)/filesEach) {
+		others.Go(work)
 	}
-	c.Units, c.lines[called] = append(c.Units, u), doc
-	return nil
+	work()
+	others.Wait()
+	return all
+}
+
+// filesEach is how many files are worth a goroutine.
+const filesEach = 16
+
+// file reads one file, of a template an instance that nobody starts. What panics
+// over it costs its unit alone.
+func (c *Config) file(name string) (r parsed) {
+	file := path.Join(c.dir, name)
+	defer func() {
+		if v := recover(); v != nil {
+			r = parsed{err: &schema.Mistake{File: file, Text: fmt.Sprintf("the reader stumbled: %v", v)}}
+		}
+	}()
+	text, found := c.Files.text[name]
+	if name == machineFile || !found {
+		return r
+	}
+	called := strings.TrimSuffix(path.Base(name), ".toml")
+	if isTemplate(name) {
+		called, text = called+"x", instanceText(text, "x")
+	}
+	r.unit, r.doc, r.err = c.unit(called, file, text)
+	return r
 }
 
 // All is every unit of the machine: the built-in ones, then those of files, then

@@ -2,8 +2,10 @@ package unit
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -253,4 +255,41 @@ func FuzzLoad(f *testing.F) {
 		g, _ := c.Graph()
 		holds(t, g)
 	})
+}
+
+// Many files are read at once, and what comes of it is the same every time.
+func TestLoadMany(t *testing.T) {
+	const n = 40 * filesEach
+	var all []string
+	for i := range n {
+		text := plainFile
+		if i%7 == 3 {
+			text += "need = []\nrestart = \"soon\"\n"
+		}
+		all = append(all, fmt.Sprintf("svc/u%04d.toml", i), text)
+	}
+	fsys := files(all...)
+	var first string
+	for range 5 {
+		c, err := Load(fsys, "/etc")
+		if err == nil || first != "" && err.Error() != first {
+			t.Fatalf("%v\nthe first time %s", err, first)
+		}
+		first = err.Error()
+		if got := strings.Count(first, "\n") + 1; got != 2*(n/7) || !strings.HasPrefix(first, "/etc/svc/u0003.toml:6: unknown key") {
+			t.Fatalf("%d mistakes: %s", got, first)
+		}
+		if len(c.Units) != n-n/7 || !slices.IsSortedFunc(c.Units, func(a, b *Unit) int { return strings.Compare(a.Name, b.Name) }) || len(c.bad) != n/7 {
+			t.Fatalf("%d units, %d bad", len(c.Units), len(c.bad))
+		}
+	}
+}
+
+// A file over which the reader panics costs its unit alone.
+func TestLoadPanics(t *testing.T) {
+	c := &Config{dir: "/etc", keys: []schema.Key{{Name: "a", Check: func(any) string { panic("oh") }}},
+		Files: ReadFiles(files("svc/x.toml", `a = "b"`))}
+	if r := c.parse([]string{"svc/x.toml"})[0]; r.unit != nil || r.err == nil || r.err.Error() != "/etc/svc/x.toml: the reader stumbled: oh" {
+		t.Errorf("%+v", r)
+	}
 }

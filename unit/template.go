@@ -21,14 +21,8 @@ func instanceText(text, instance string) string {
 	return strings.ReplaceAll(text, percent, "%")
 }
 
-// template checks a template with an instance that nobody starts.
-func (c *Config) template(name string) error {
-	called := strings.TrimSuffix(path.Base(name), ".toml")
-	_, _, err := c.unit(called+"x", path.Join(c.dir, name), instanceText(c.Files.text[name], "x"))
-	if err != nil {
-		c.bad[called] = true
-	}
-	return err
+func isTemplate(name string) bool {
+	return strings.HasPrefix(name, serviceFolder) && strings.HasSuffix(name, "@.toml")
 }
 
 // instance makes the unit called name of its template; nil if it has none, or a

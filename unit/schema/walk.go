@@ -22,10 +22,9 @@ func (w *walk) err() error { return Join(w.mistakes) }
 // written before a key in a mistake.
 func (w *walk) table(tree map[string]any, keys []Key, path, shown string) *Doc {
 	doc := &Doc{file: w.file, path: path, shown: shown, values: map[string]any{}, places: w.places}
-	before := len(w.mistakes)
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.Name
+	before, known := len(w.mistakes), 0
+	for i := range keys {
+		k := &keys[i]
 		v, ok := tree[k.Name]
 		if !ok {
 			if k.Required {
@@ -33,17 +32,29 @@ func (w *walk) table(tree map[string]any, keys []Key, path, shown string) *Doc {
 			}
 			continue
 		}
-		if good, ok := w.value(v, k, join(path, k.Name), shown+k.Name); ok {
+		known++
+		if good, ok := w.value(v, *k, join(path, k.Name), shown+k.Name); ok {
 			doc.values[k.Name] = good
 		}
+	}
+	if known < len(tree) {
+		w.unknown(tree, keys, path, shown)
+	}
+	doc.bad = len(w.mistakes) > before
+	return doc
+}
+
+// unknown says which keys no row knows.
+func (w *walk) unknown(tree map[string]any, keys []Key, path, shown string) {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
 	}
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
 		if !slices.Contains(names, name) {
 			w.say(join(path, name), shown+name, fmt.Sprintf("unknown key %q", shown+name)+DidYouMean(name, names))
 		}
 	}
-	doc.bad = len(w.mistakes) > before
-	return doc
 }
 
 // value checks v against k and gives it in the type that the getters know.
