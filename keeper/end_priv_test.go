@@ -172,3 +172,29 @@ func TestUnmountsRealFileSystems(t *testing.T) {
 		t.Error("the overlay is still mounted")
 	}
 }
+
+// TestSaysWhoHoldsAMount: when a mount does not go, all that may be said of it is
+// said: here that nobody in the machine has it open, for the test is not of it.
+func TestSaysWhoHoldsAMount(t *testing.T) {
+	m := boot(t, Config{})
+	s := m.supervisor()
+	s.hello()
+	s.spawn(1, "overlay", leaf, -1)
+	s.want(OpSpawned)
+	if p, _ := s.want(OpExit); p.A != 0 {
+		t.Skipf("no overlay on this kernel (status %#x)", p.A)
+	}
+	f, err := os.Open(m.path("/tmp/merged/hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s.send(Packet{Op: OpEnd, A: HowHalt, B: EndNow, Payload: []byte("test")})
+	m.endedWith()
+	if !m.says("/tmp/merged is held by nobody alive") {
+		t.Error("the console does not say that nobody holds it")
+	}
+	if _, err := os.Stat(m.path("/tmp/merged/hello")); err == nil {
+		t.Error("the overlay is still in its place")
+	}
+}

@@ -26,7 +26,7 @@ type leaving struct {
 }
 
 // unmountAll unmounts real file systems, the last mounted first. What stays
-// busy is made read-only, then detached; what hangs is only detached.
+// busy is made read-only, then detached, with a word about why; what hangs is only detached.
 func (k *keeper) unmountAll() {
 	all := toUnmount(readFile("/proc/self/mountinfo", make([]byte, 1<<20)))
 	until := mono() + unmountsWithin
@@ -56,6 +56,7 @@ func (k *keeper) unmountAll() {
 		if m.gone || m.hung || mono() >= until {
 			continue
 		}
+		k.blame(m)
 		// Two steps: a disk that does not answer the first must not stay in place.
 		k.step(m.target, unmountWithin, func() error {
 			return unix.Mount("", m.target, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
