@@ -52,7 +52,9 @@ setsid sh -c 'trap "" HUP TERM; echo session $$; while :; do sleep 1; done' & ex
 	if err := writeFile(filepath.Join(other, "cgroup.procs"), strconv.Itoa(inside)); err != nil {
 		t.Fatal(err)
 	}
-	b.until("two sessions", func() bool { return b.arm.Sessions("door") == 2 })
+	b.until("two sessions that know what to do with signals", func() bool {
+		return b.arm.Sessions("door") == 2 && strings.Count(strings.Join(b.lines("door"), "\n"), "session ") == 2
+	})
 
 	clear(0)
 	looked := make(chan int)
