@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"hoopy/build/modules"
 	"hoopy/build/tree"
@@ -68,10 +69,11 @@ func units(dir string, machine []byte) ([]*unit.Unit, error) {
 }
 
 // programsOf tells which units name a program that the image does not hold. It
-// may lie on a disk of the machine, so that is a note, no mistake.
+// may lie on a disk of the machine, so that is a note, no mistake; and none of a
+// unit that asks for the program itself, by a condition.
 func (l *layer) programsOf(units []*unit.Unit) (notes []string) {
 	for _, u := range units {
-		if len(u.Command) == 0 {
+		if len(u.Command) == 0 || slices.Contains(u.Conditions, unit.Condition{Op: unit.PathExists, Text: u.Command[0]}) {
 			continue
 		}
 		if _, err := l.t.Stat(u.Command[0]); err != nil {
