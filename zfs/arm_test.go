@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +115,18 @@ func TestMissingDisk(t *testing.T) {
 	})
 }
 
+// TestOfflineDisk holds that nobody waits for a disk that was taken offline.
+func TestOfflineDisk(t *testing.T) {
+	p := mirror("tank", 1000)
+	p.offline = true
+	bubble(t, []*fakePool{p}, nil, func(r *rig) {
+		r.a.Disk(disk(p, 2))
+		r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Degraded = false }), 1)
+		r.pass(time.Second)
+		r.has("ready", "log: pool:tank: tank is imported, DEGRADED", "sick: DEGRADED: disk 1001 is offline")
+	})
+}
+
 const foreign = "cannot import 'tank': pool was previously in use from another system.\nLast accessed by nas (hostid=c0ffee) at Fri Nov 20 23:15:06 2026\nThe pool can be imported, use 'zpool import -f' to import the pool.\n"
 
 func TestForeignPool(t *testing.T) {
@@ -141,99 +152,6 @@ func TestForeignPool(t *testing.T) {
 		if n := r.called("-o cachefile=none -f -o readonly=on 1000"); n != 1 {
 			t.Errorf("%q", r.z.calls)
 		}
-	})
-}
-
-func TestHang(t *testing.T) {
-	for _, deaf := range []bool{false, true} {
-		p, q := mirror("tank", 1000), mirror("other", 2000)
-		bubble(t, []*fakePool{p, q}, nil, func(r *rig) {
-			r.z.deaf = deaf
-			r.z.hang = func(argv []string) bool { return slices.Contains(argv, "/dev/disk/by-id/ata-tank_1") }
-			for i := range 2 {
-				r.a.Disk(disk(p, i+1))
-				r.a.Disk(disk(q, i+1))
-			}
-			r.do(unit.Start, tank(nil), 1)
-			r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Name = "other" }), 2)
-			r.pass(time.Second)
-			r.has("ready", "log: pool:other: other is imported, ONLINE")
-			r.pass(time.Hour)
-			r.has("noted: zpool import does not answer since 30 s")
-			if n := r.called("ata-tank_1"); n > 7 || deaf && n != 1 {
-				t.Errorf("deaf %v: %d calls that hang", deaf, n)
-			}
-			r.do(unit.Stop, tank(nil), 1)
-			r.pass(time.Second)
-			r.do(unit.Kill, tank(nil), 1)
-			r.pass(unit.KillTimeout)
-			r.has("empty")
-		})
-	}
-}
-
-// TestHangAtEnd holds that a zpool that hangs costs nothing at the end where the
-// kernel has no pool to give back.
-func TestHangAtEnd(t *testing.T) {
-	const list = "/proc/spl/kstat/zfs"
-	for _, c := range []struct {
-		name string
-		here string // in the kernel's list
-		deaf bool
-		most time.Duration
-	}{
-		{"nothing is imported", "/$import", false, 100 * time.Millisecond},
-		{"nothing, and zpool cannot be ended", "/other", true, graceTime + 100*time.Millisecond},
-		{"half", "/tank", true, graceTime + halfTime + 2*busyTime},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := mirror("tank", 1000)
-			bubble(t, []*fakePool{p}, nil, func(r *rig) {
-				here := r.root + list
-				r.z.deaf, r.z.hang = c.deaf, func(argv []string) bool {
-					// As spa_import has it: the name first, then the disks.
-					if argv[1] == "import" {
-						_ = os.MkdirAll(here+c.here, 0o755)
-					}
-					return true
-				}
-				if err := os.MkdirAll(here, 0o755); err != nil {
-					t.Fatal(err)
-				}
-				r.a.Disk(disk(p, 1))
-				r.a.Disk(disk(p, 2))
-				r.do(unit.Start, tank(nil), 1)
-				r.pass(5 * time.Second)
-				if r.called("zpool import") != 1 {
-					t.Errorf("%q", r.z.calls)
-				}
-				r.do(unit.Stop, tank(nil), 1)
-				r.pass(c.most)
-				r.has("empty")
-				r.quiet("is exported")
-			})
-		})
-	}
-}
-
-func TestHealthHangs(t *testing.T) {
-	p := mirror("tank", 1000)
-	bubble(t, []*fakePool{p}, nil, func(r *rig) {
-		r.a.Disk(disk(p, 1))
-		r.a.Disk(disk(p, 2))
-		r.do(unit.Start, tank(nil), 1)
-		r.pass(time.Second)
-		r.has("ready")
-		r.z.change(func() { r.z.deaf, r.z.hang = true, func([]string) bool { return true } })
-		n := r.called("")
-		r.pass(2 * time.Hour)
-		r.has("sick: zpool does not answer", "noted: zpool list does not answer since 60 min")
-		if m := r.called(""); m != n+1 {
-			t.Errorf("%d calls more", m-n)
-		}
-		// The supervisor ends: nothing is waited for.
-		r.end()
-		r.quiet("empty")
 	})
 }
 
@@ -367,97 +285,6 @@ func TestAdopt(t *testing.T) {
 		r.do(unit.Adopt, tank(nil), 1)
 		r.pass(time.Second)
 		r.has("lost: the pool was gone when the supervisor came back", "ready")
-	})
-}
-
-func TestTwoPoolsOneName(t *testing.T) {
-	p, q := mirror("tank", 1000), mirror("tank", 2000)
-	q.disks = []string{"/dev/disk/by-id/ata-old_1", "/dev/disk/by-id/ata-old_2"}
-	bubble(t, []*fakePool{p, q}, nil, func(r *rig) {
-		for i := range 2 {
-			r.a.Disk(disk(p, i+1))
-			d := disk(q, i+1)
-			d.Node = "old" + d.Node
-			r.a.Disk(d)
-		}
-		r.do(unit.Start, tank(nil), 1)
-		r.pass(time.Second)
-		r.has(`failed: more than one matching pool: 1000 and 2000 are called tank; write guid = "…" in [[pool]]`)
-		r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Name, c.GUID = "old", 2000 }), 2)
-		r.pass(time.Second)
-		r.has("ready")
-		if r.called("2000 old") != 1 || r.called("ata-tank_1") != 0 {
-			t.Errorf("%q", r.z.calls)
-		}
-	})
-
-	// Where one has a [[pool]] with its number, the other is meant by the name.
-	p, q = mirror("tank", 1000), mirror("tank", 2000)
-	bubble(t, []*fakePool{p, q}, func(c *Config) { c.Pools = []unit.PoolConfig{{Name: "tank"}, {Name: "old", GUID: 2000}} }, func(r *rig) {
-		for i := range 2 {
-			r.a.Disk(disk(p, i+1))
-			d := disk(q, i+1)
-			d.Node = "old" + d.Node
-			r.a.Disk(d)
-		}
-		r.do(unit.Start, tank(nil), 1)
-		r.do(unit.Start, tank(func(c *unit.PoolConfig) { c.Name, c.GUID = "old", 2000 }), 2)
-		r.pass(time.Second)
-		r.has("log: pool:tank: tank is imported, ONLINE", "log: pool:old: old is imported, ONLINE")
-	})
-
-	// With pools = "all" neither is taken, whichever shows itself first.
-	all := &unit.Unit{Name: unit.AllPools, Kind: unit.Pool, Pool: &unit.PoolConfig{Wait: time.Minute}}
-	p, q = mirror("tank", 1000), mirror("tank", 2000)
-	bubble(t, []*fakePool{p, q}, nil, func(r *rig) {
-		r.do(unit.Start, all, 1)
-		r.a.Disk(disk(p, 1))
-		r.a.Disk(disk(p, 2))
-		r.pass(5 * time.Second)
-		d := disk(q, 1)
-		d.Node = "late"
-		r.a.Disk(d)
-		r.a.Settled()
-		r.pass(time.Second)
-		why := `tank: more than one matching pool: 1000 and 2000 are called tank; write guid = "…" in [[pool]]`
-		r.has("ready", "sick: "+why+"; "+why)
-		if r.called("import") != 0 {
-			t.Errorf("%q", r.z.calls)
-		}
-	})
-}
-
-func TestAllPools(t *testing.T) {
-	all := &unit.Unit{Name: unit.AllPools, Kind: unit.Pool, Pool: &unit.PoolConfig{Wait: time.Minute}}
-	a, b, mine := mirror("a", 1000), mirror("b", 2000), mirror("tank", 3000)
-	b.refuse = strings.ReplaceAll(foreign, "tank", "b")
-	bubble(t, []*fakePool{a, b, mine}, func(c *Config) { c.Pools = []unit.PoolConfig{{Name: "tank"}, {}} }, func(r *rig) {
-		r.do(unit.Start, all, 1)
-		for _, p := range []*fakePool{a, b, mine} {
-			r.a.Disk(disk(p, 1))
-			r.a.Disk(disk(p, 2))
-		}
-		r.pass(5 * time.Second)
-		r.quiet("ready")
-		r.a.Settled()
-		r.pass(time.Second)
-		why := "b: pool was previously in use from another system. Last accessed by nas (hostid=c0ffee) at Fri Nov 20 23:15:06 2026"
-		r.has("ready", "sick: "+why)
-		if mine.imported || !a.imported {
-			t.Error("the wrong pools are imported")
-		}
-		r.do(unit.Stop, all, 1)
-		r.pass(time.Second)
-		r.has("empty")
-		if a.imported {
-			t.Error("a is not exported")
-		}
-	})
-	bubble(t, nil, nil, func(r *rig) {
-		r.a.Settled()
-		r.do(unit.Start, all, 1)
-		r.pass(time.Second)
-		r.has("noted: no pool is here", "ready")
 	})
 }
 

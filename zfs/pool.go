@@ -132,7 +132,7 @@ func (p *pool) begin(ctx context.Context) (refused string) {
 // imported says whether the pool is imported; other is the number of another one
 // that has its name.
 func (p *pool) imported(ctx context.Context) (in bool, other uint64, err error) {
-	if !p.up && p.absent() {
+	if p.absent() {
 		return false, 0, nil
 	}
 	out, ok, err := p.call(ctx, askLimit, nil, "zpool", "list", "-H", "-o", "name,guid")
