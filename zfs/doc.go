@@ -28,14 +28,17 @@
 //
 // The pool is asked how it is every healthTime, more often while it is not well
 // or being mended, and when one of its disks comes or goes. What is not ONLINE
-// makes the unit sick: it goes on, and svc status counts it as not well.
+// makes the unit sick: it goes on, and svc status counts it as not well. A disk that
+// was missing and is there again is brought online by its number, once for each time
+// that a disk comes; one that is OFFLINE or FAULTED is left to who made it so.
 //
 // # The end
 //
 // A pool is exported when nobody needs it any more. While it is busy, who holds
 // it is named, and it is tried again until Kill; then what was written is forced
 // out and the pool is left. When the supervisor ends, pools stay as they are: the
-// next one finds them by zpool list.
+// next one finds them by zpool list. That no pool is imported at all the kernel says
+// itself, in /proc/spl/kstat/zfs: zpool is not asked then, and may hang.
 //
 // # What hangs
 //
