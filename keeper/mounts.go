@@ -62,7 +62,8 @@ var links = [...]struct{ path, to string }{
 }
 
 // mount carries out rows; what goes wrong is said, and the next one is tried.
-// A file system that is mounted already is as good.
+// Where something is mounted already, that is as good: by whoever started this as
+// the init of a container.
 func mount(rows []mountRow, log *kmsg.Log) {
 	var buf [8192]byte
 	known := readFile("/proc/filesystems", buf[:])
@@ -73,11 +74,15 @@ func mount(rows []mountRow, log *kmsg.Log) {
 		if r.optional && !hasWord(known, r.fstype) {
 			continue
 		}
+		var st unix.Statx_t
+		if unix.Statx(unix.AT_FDCWD, r.target, unix.AT_NO_AUTOMOUNT, 0, &st) == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+			continue
+		}
 		if r.mode != 0 {
 			_ = unix.Mkdir(r.target, r.mode) // mount(2) says what matters
 		}
 		err := unix.Mount(r.fstype, r.target, r.fstype, r.flags, r.data)
-		if err == nil || err == unix.EBUSY || r.optional && (err == unix.ENOENT || err == unix.ENODEV) {
+		if err == nil || r.optional && (err == unix.ENOENT || err == unix.ENODEV) {
 			continue
 		}
 		log.Say(kmsg.Error, "mount ", r.fstype, " on ", r.target, ": ", err.Error())

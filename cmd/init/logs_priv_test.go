@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,12 @@ func TestLogs(t *testing.T) {
 	h := bootMachine(t, units)
 	h.untilState("chatty", unit.Ready)
 	h.untilState("loud", unit.Ready)
+	// The machine's /dev is its own: it takes nobody else's syslog(3).
+	if ours, err := os.Stat(fmt.Sprintf("/proc/%d/root/dev/log", h.cmd.Process.Pid)); err != nil {
+		t.Error(err)
+	} else if theirs, err := os.Stat("/dev/log"); err == nil && os.SameFile(ours, theirs) {
+		t.Error("the machine has the host's /dev/log")
+	}
 	var lines []control.Line
 	h.until("enough lines", func() bool {
 		lines = h.must(control.Request{Op: control.Logs, Names: []string{"chatty", "loud"}, N: -1}).Lines

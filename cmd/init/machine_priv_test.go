@@ -59,9 +59,21 @@ func enter(shared, cgroup string) {
 	must("bind", unix.Mount(root, root, "", unix.MS_BIND, ""))
 	must("mkdir", os.MkdirAll(root+"/test", 0o755))
 	must("bind", unix.Mount(shared, root+"/test", "", unix.MS_BIND, ""))
+	ownDev(root + "/dev")
 	must("chroot", unix.Chroot(root))
 	must("chdir", unix.Chdir("/"))
 	must("exec", unix.Exec("/init", []string{"/init"}, nil))
+}
+
+// ownDev makes a /dev with what every program needs: a devtmpfs would be the
+// host's, with its disks, its power button and its /dev/log.
+func ownDev(dev string) {
+	must("mkdir", os.MkdirAll(dev, 0o755))
+	must("tmpfs", unix.Mount("tmpfs", dev, "tmpfs", unix.MS_NOSUID, "mode=0755"))
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		must("make", os.WriteFile(dev+"/"+name, nil, 0o666))
+		must("bind", unix.Mount("/dev/"+name, dev+"/"+name, "", unix.MS_BIND, ""))
+	}
 }
 
 func removeCgroup(name string) {
