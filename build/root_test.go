@@ -118,15 +118,16 @@ func TestSSHDTakesKeysOnly(t *testing.T) {
 }
 
 func TestKeysArePublic(t *testing.T) {
-	keys, err := apk.LoadKeys("../keys")
-	if err != nil {
+	if _, err := apk.LoadKeys("../keys"); err != nil { // all that are called so
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir("../keys")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(keys.Names()) {
-		t.Errorf("%d files, %d keys", len(entries), len(keys.Names()))
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".rsa.pub") {
+			t.Errorf("%s is no key", e.Name())
+		}
 	}
 }

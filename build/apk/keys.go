@@ -8,10 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -67,9 +65,6 @@ func (k *Keys) AddPEM(name string, data []byte) error {
 
 // Add adds a key under a file name ("me-1234.rsa.pub").
 func (k *Keys) Add(name string, key *rsa.PublicKey) { k.byName[name] = key }
-
-// Names lists the keys, sorted.
-func (k *Keys) Names() []string { return slices.Sorted(maps.Keys(k.byName)) }
 
 // PublicPEM gives a public key in the form that AddPEM reads.
 func PublicPEM(key *rsa.PublicKey) ([]byte, error) {

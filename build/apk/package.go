@@ -84,7 +84,7 @@ func (p *Package) ID() string { return p.Name + "-" + p.Version }
 // File is the name of the package's file in its repository.
 func (p *Package) File() string { return p.ID() + ".apk" }
 
-// Info is what a package says of itself in .PKGINFO. For WritePackage only
+// Info is what a package says of itself in .PKGINFO. For WriteArchive only
 // Name, Version and Arch are required; DataHash is filled in.
 type Info struct {
 	Name, Version, Arch, Origin       string
@@ -99,7 +99,7 @@ type Info struct {
 	// Triggers are the patterns of directories whose change runs .trigger.
 	Triggers  []string
 	BuildTime int64 // seconds since 1970
-	// InstalledSize is the sum of the file sizes in bytes; 0 in WritePackage
+	// InstalledSize is the sum of the file sizes in bytes; 0 in WriteArchive
 	// means: count.
 	InstalledSize int64
 	// DataHash is the SHA-256, in hex, of the data segment as stored.

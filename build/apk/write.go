@@ -20,35 +20,15 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-
-	"hoopy/build/tree"
 )
 
-// WritePackage writes a package in apk's v2 format. The same input gives the
-// same bytes: entries are written in the order given, which must name a
-// directory before what is in it and the first name of a hard link before the
-// others; no time but theirs and info's goes in.
+// WriteArchive writes a package in apk's v2 format; a.Checksum is not used. The
+// same input gives the same bytes: entries are written in the order given, which
+// must name a directory before what is in it and the first name of a hard link
+// before the others; no time but theirs and a.Info's goes in.
 //
 // key signs the package (RSA with SHA-256) under keyName, the file name of the
-// public key ("build-1234.rsa.pub"); nil leaves it unsigned. Owner 0 is written
-// as root, other numbers without a name, which apk then takes as they are.
-func WritePackage(w io.Writer, info Info, entries []*tree.Entry, key *rsa.PrivateKey, keyName string) error {
-	a := &Archive{Info: info, Entries: make([]*Entry, len(entries))}
-	for i, e := range entries {
-		a.Entries[i] = &Entry{Entry: *e, User: nameOfID(e.UID), Group: nameOfID(e.GID)}
-	}
-	return WriteArchive(w, a, key, keyName)
-}
-
-func nameOfID(id int) string {
-	if id == 0 {
-		return "root"
-	}
-	return ""
-}
-
-// WriteArchive is WritePackage for entries with owners by name and for
-// packages with scripts; a.Checksum is not used.
+// public key ("build-1234.rsa.pub"); nil leaves it unsigned.
 func WriteArchive(w io.Writer, a *Archive, key *rsa.PrivateKey, keyName string) error {
 	info := a.Info
 	wrap := func(err error) error { return fmt.Errorf("package %s-%s: %w", info.Name, info.Version, err) }
@@ -225,7 +205,7 @@ func writeSigned(w io.Writer, when time.Time, body []byte, key *rsa.PrivateKey, 
 
 // WriteIndex reads every package of dir (*.apk, one architecture's folder of a
 // repository) and writes the index of them, sorted by file name and signed as
-// in WritePackage. Packages of an architecture other than arch and "noarch" are
+// in WriteArchive. Packages of an architecture other than arch and "noarch" are
 // an error.
 func WriteIndex(w io.Writer, dir, arch, description string, key *rsa.PrivateKey, keyName string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.apk"))

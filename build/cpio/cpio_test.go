@@ -31,8 +31,8 @@ func pack(t testing.TB, items []item) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if w.Size() != int64(b.Len()) || b.Len()%4 != 0 {
-		t.Fatalf("Size says %d, %d bytes written", w.Size(), b.Len())
+	if w.n != int64(b.Len()) || b.Len()%4 != 0 {
+		t.Fatalf("it counts %d, %d bytes written", w.n, b.Len())
 	}
 	return b.Bytes()
 }

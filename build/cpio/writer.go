@@ -99,9 +99,6 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// Size is the number of bytes of the archive so far.
-func (w *Writer) Size() int64 { return w.n }
-
 // header writes the fields, the name and its padding. Errors of the buffered
 // writer stick and come out at Flush.
 func (w *Writer) header(h Header) {

@@ -121,7 +121,7 @@ func TestLoadKernel(t *testing.T) {
 		"kernel/drivers/net/virtio_net.ko", "kernel/net/core/failover.ko", "kernel/drivers/virtio/virtio_ring.ko",
 		"kernel/fs/ext4/ext4.ko", "kernel/lib/crc16.ko", "modules.builtin", "modules.builtin.modinfo",
 	} {
-		if _, err := os.Stat(filepath.Join(k.Modules(), file)); err != nil {
+		if _, err := os.Stat(filepath.Join(k.Root, "lib/modules", k.Release, file)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -30,9 +30,6 @@ type Kernel struct {
 	Version string
 }
 
-// Modules is the folder of the modules themselves.
-func (k Kernel) Modules() string { return filepath.Join(k.Root, "lib/modules", k.Release) }
-
 // LoadKernel returns the kernel with the modules of o.Modules; only that field
 // and o.CacheDir count. The first call fetches 70 MB and reads it twice
 // (seconds); later ones ask apt for the current name and stat the folder.
