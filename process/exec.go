@@ -20,7 +20,7 @@ func (a *Arm) Exec(u *unit.Unit, argv []string) (spec []byte, cgroup string, err
 		return nil, "", errors.New("exec: no command")
 	}
 	if !u.Kind.HasProcess() {
-		return nil, "", errors.New("exec: a " + u.Kind.String() + " has no processes")
+		return nil, "", errors.New("unit " + u.Name + ": a " + u.Kind.String() + " has no processes")
 	}
 	// A run that nobody starts: its leaf and its circumstances are all of it.
 	r := newRun(a.ownRun(), u.Name, unit.Parts)

@@ -167,16 +167,13 @@ func (b *backend) Exec(ctx context.Context, name string, argv []string, who stri
 	if err := b.loop.Call(ctx, func(s *supervisor.State) { u = s.Unit(name) }); err != nil {
 		return nil, err
 	}
-	switch {
-	case u == nil:
+	if u == nil {
 		return nil, unknown([]string{name})
-	case !u.Kind.HasProcess():
-		return nil, &control.Error{Code: control.CodeRefused, Text: "unit " + name + ": a " + u.Kind.String() + " has no processes"}
 	}
 	b.note("unit " + name + ": exec " + strings.Join(argv, " ") + " asked by " + who)
 	spec, cgroup, err := b.procs.Exec(u, argv)
 	if err != nil {
-		return nil, err
+		return nil, &control.Error{Code: control.CodeRefused, Text: err.Error()}
 	}
 	return &control.Launch{Spec: spec, Cgroup: cgroup}, nil
 }
