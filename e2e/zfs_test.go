@@ -61,6 +61,7 @@ func TestPools(t *testing.T) {
 name     = "tank"
 wait     = "4s"
 degraded = "allow"
+after    = ["tler"] # that of root/
 [[pool.key]]
 dataset = "tank/auto"
 file    = "/persist/tank.key"
@@ -80,12 +81,6 @@ command = "cat /tank/photos/file; exec sleep 100000"
 `),
 		"etc/svc/vault.toml": file(`needs = ["mount:/tank/secret"]
 command = "cat /tank/secret/file; exec sleep 100000"
-`),
-		"etc/svc/tler.toml": file(`description = "Errors of disks are given up after 7 s"
-kind    = "task"
-command = "for d in /dev/disk/by-id/ata-*[!0-9]; do case $d in *-part*) continue;; esac; smartctl -l scterc,70,70 $d; done >/run/tler 2>&1; zpool list -H -o name >>/run/tler; exit 0"
-after   = ["devices"]
-before  = ["pool:tank", "pool:twin", "pool:alien"]
 `),
 	}
 
@@ -118,8 +113,9 @@ before  = ["pool:tank", "pool:twin", "pool:alien"]
 			}
 		})
 		v.part(t, "tasks before pools", func(t *testing.T) {
-			if got := v.Must("cat /run/tler"); !strings.Contains(got, "smartctl") || strings.Contains(got, "tank") {
-				t.Errorf("before the import: %q", got)
+			task, pool := v.unitStatus("tler"), v.unitStatus("pool:tank")
+			if got := v.Must("svc logs tler"); !strings.Contains(got, "ata-QEMU_HARDDISK_ZC ") || task.State != unit.Ready || task.Since > pool.Since {
+				t.Errorf("it is %s, ready %v after the pool: %q", task.State, time.Duration(task.Since-pool.Since), got)
 			}
 		})
 		v.part(t, "another host's", func(t *testing.T) {
@@ -184,7 +180,6 @@ before  = ["pool:tank", "pool:twin", "pool:alien"]
 	t.Run("disks missing", func(t *testing.T) {
 		known := maps.Clone(files)
 		known["etc/init.toml"] = zfsInit(pools)
-		delete(known, "etc/svc/tler.toml")
 		late := append([]disk(nil), disks...)
 		late[2].absent, late[4].absent = true, true // ZB of tank, ZD of twin
 		v := storageMachine(t, true, known, late...).boot(t)
@@ -212,7 +207,6 @@ before  = ["pool:tank", "pool:twin", "pool:alien"]
 
 	t.Run("zpool hangs", func(t *testing.T) {
 		deaf := maps.Clone(files)
-		delete(deaf, "etc/svc/tler.toml") // it would hang, too
 		deaf["sbin/zpool"] = File{Mode: 0o755, Content: []byte("#!/bin/sh\ntrap '' TERM INT HUP\nwhile :; do sleep 1000; done\n")}
 		v := storageMachine(t, true, deaf, disks...).boot(t)
 		now := v.untilState("sshd", unit.Ready).Since
