@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,30 @@ import (
 	"hoopy/build/config"
 	"hoopy/unit"
 )
+
+// docs/control.md names every operation and every key that the protocol has.
+func TestControlPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/control.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, file := range []string{"../control/control.go", "../unit/event.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\bOp += "([a-z-]+)"|json:"([a-z_]+)`).FindAllStringSubmatch(string(text), -1) {
+			n++
+			if name := m[1] + m[2]; !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), `"`+name+`"`) {
+				t.Errorf("%s: %s is not told", file, name)
+			}
+		}
+	}
+	if n < 80 {
+		t.Errorf("only %d names found", n)
+	}
+}
 
 // What docs/build.md shows is right: its pieces of image.toml, packages and
 // units are read as a build would.
