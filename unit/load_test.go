@@ -106,7 +106,7 @@ func TestLoadMistakes(t *testing.T) {
 		{"no match", "init.toml", "[[link]]\nname = \"lan\"\nmatch = {}", `etc/init.toml:3: link "lan": match says nothing; write match = { name = "eth0" }`},
 		{"twice", "init.toml", "[[link]]\nname = \"lan\"\nmatch = {name=\"a\"}\n[[link]]\nname = \"lan\"\nmatch = {name=\"b\"}", `etc/init.toml:5: link "lan" is there twice`},
 		{"host", "init.toml", `hostname = "a_b"`, `etc/init.toml:1: hostname = "a_b" is no host name; write letters, digits and -`},
-		{"syntax", "init.toml", "hostname = \n", `etc/init.toml:1: expected value but found '\n' instead`},
+		{"syntax", "init.toml", "hostname = \n", `etc/init.toml:1: expected value but found the end of the line instead`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := Load(files(tt.file, tt.text), "etc")

@@ -67,7 +67,7 @@ func parse(args []string, c *command) (options, error) {
 		case f == nil && (name == "h" || name == "help"):
 			return o, errHelp
 		case f == nil:
-			return o, misuse("unknown option %s%s", strconv.Quote(arg), schema.DidYouMean(name, c.flagNames()))
+			return o, misuse("unknown option %s%s", strconv.Quote(arg), c.optionMeant(name))
 		case f.value == "" && given:
 			return o, misuse("option %s takes no value", arg)
 		case f.value != "" && !given && len(args) == 0:
@@ -95,12 +95,17 @@ func (c *command) flag(name string) *option {
 	return &c.flags[i]
 }
 
-func (c *command) flagNames() (names []string) {
+// optionMeant is the end of a mistake about an unknown option, perhaps empty.
+func (c *command) optionMeant(name string) string {
+	var names []string
 	for _, f := range c.flags {
 		names = append(names, f.long)
 	}
 	slices.Sort(names)
-	return names
+	if near := schema.Nearest(name, names); near != "" {
+		return "; did you mean " + strconv.Quote("--"+near) + "?"
+	}
+	return ""
 }
 
 // duration is the value of a flag, otherwise if it is not there.

@@ -113,7 +113,7 @@ func TestParse(t *testing.T) {
 		{second, "x ls -- -n", "x ls -- -n", nil, ""},
 		{c, "-a=1", "", nil, "option -a=1 takes no value"},
 		{c, "x -n", "", nil, "option -n wants a value"},
-		{c, "x --timeuot 3s", "", nil, `unknown option "--timeuot"; did you mean "timeout"?`},
+		{c, "x --timeuot 3s", "", nil, `unknown option "--timeuot"; did you mean "--timeout"?`},
 		{c, "", "", nil, "name a unit"},
 		{c, "a b c", "", nil, `too many arguments: "c"`},
 		{c, "a --help", "", nil, "help is wanted"},

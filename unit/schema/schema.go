@@ -17,6 +17,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -99,12 +100,24 @@ func syntax(file, text string) (tree map[string]any, m *Mistake) {
 	var parse toml.ParseError
 	switch {
 	case errors.As(err, &parse):
-		return nil, &Mistake{File: file, Line: parse.Position.Line, Key: parse.LastKey, Text: oneLine(parse.Message)}
+		return nil, &Mistake{File: file, Line: lineOf(parse.Position, text), Key: parse.LastKey, Text: oneLine(parserWords.Replace(parse.Message))}
 	case err != nil:
 		return nil, &Mistake{File: file, Text: oneLine(err.Error())}
 	}
 	tree, _ = top.(map[string]any)
 	return tree, nil
+}
+
+// parserWords are what the parser calls by their codes.
+var parserWords = strings.NewReplacer(`'\n'`, "the end of the line", `'\x00'`, "the end of the file")
+
+// lineOf is where a mistake of syntax stands. Of one at the end of a line the
+// parser may name the next.
+func lineOf(p toml.Position, text string) int {
+	if p.Start < len(text) && text[p.Start] == '\n' {
+		return 1 + strings.Count(text[:p.Start], "\n")
+	}
+	return p.Line
 }
 
 // Has says whether key is there and good.

@@ -70,6 +70,8 @@ func TestMistakes(t *testing.T) {
 		{"inline tables", "name = \"a\"\nlink = [\n{ name = \"x\" },\n{ name = 7 },\n]", "f.toml:4: link.name = 7 is no text; write \"7\""},
 		{"no tables", "name = \"a\"\nlink = 3", `f.toml:2: link = 3 is no list of tables; write [[link]]`},
 		{"no table", "name = \"a\"\n[[link]]\nname = \"a\"\nmatch = 3", `f.toml:4: link.match = 3 is no table; write a table { … }`},
+		{"a table that is not closed", "name = \"a\"\n[t\n", `f.toml:2: expected '.' or ']' to end table name, but got the end of the line instead`},
+		{"the end", "name = \"a\"\n[t", `f.toml:2: expected '.' or ']' to end table name, but got the end of the file instead`},
 		{"syntax", "name = \"a\"\non = yes\n", `f.toml:2: expected value but found "yes" instead`},
 		{"twice", "name = \"a\"\nname = \"b\"\n", `f.toml:2: Key 'name' has already been defined.`},
 		{"all at once", "x = 1\non = 1\nsize = \"q\"", "f.toml: key \"name\" is missing; write name = \"tank\"\nf.toml:1: unknown key \"x\"\n" +
