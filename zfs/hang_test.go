@@ -58,7 +58,7 @@ func TestHangAtEnd(t *testing.T) {
 				r.z.deaf, r.z.hang = c.deaf, func(argv []string) bool {
 					// As spa_import has it: the name first, then the disks.
 					if argv[1] == "import" {
-						_ = os.MkdirAll(here+c.here, 0o755)
+						_ = os.MkdirAll(here+c.here+"/state", 0o755)
 					}
 					return true
 				}

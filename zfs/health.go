@@ -3,7 +3,6 @@ package zfs
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -116,7 +115,10 @@ func (p *pool) refresh(ctx context.Context) (well, there bool) {
 		if l := parse(out); ok && len(l) > 0 {
 			status = l[0]
 		}
-		p.lacks = slices.ContainsFunc(status.vdevs, func(v vdev) bool { return v.missing() })
+		p.lacks = false
+		for i := range status.vdevs {
+			p.lacks = p.lacks || status.vdevs[i].missing()
+		}
 	}
 	switch {
 	case ctx.Err() != nil:

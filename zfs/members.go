@@ -71,7 +71,12 @@ func means(name string, guid uint64, d *unit.Disk) bool {
 // claimed says whether the configuration names the pool by its number: another
 // pool of its name is not meant then.
 func (a *Arm) claimed(guid uint64) bool {
-	return guid != 0 && slices.ContainsFunc(a.cfg.Pools, func(c unit.PoolConfig) bool { return c.GUID == guid })
+	for i := range a.cfg.Pools {
+		if guid != 0 && a.cfg.Pools[i].GUID == guid {
+			return true
+		}
+	}
+	return false
 }
 
 // members is what the disks say of a pool.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -157,12 +159,15 @@ func (p *pool) imported(ctx context.Context) (in bool, other uint64, err error) 
 // absent says that no pool is imported that could be this one, as the kernel's own
 // list has it, which no disk can hold up. What cannot be told counts as false.
 func (p *pool) absent() bool {
-	all, err := os.ReadDir(p.a.cfg.Root + "/proc/spl/kstat/zfs")
-	for _, e := range all {
-		if e.IsDir() && e.Name()[0] != '$' && (p.guid != 0 || e.Name() == p.name) { // $import is zpool, looking
+	list := p.a.cfg.Root + "/proc/spl/kstat/zfs" // of a pool a folder, and files of ZFS itself
+	files, _ := filepath.Glob(list + "/*/*")
+	for _, f := range files {
+		name := path.Base(path.Dir(f))
+		if name[0] != '$' && (p.guid != 0 || name == p.name) { // $import is zpool, looking
 			return false
 		}
 	}
+	_, err := os.Stat(list)
 	return err == nil
 }
 
