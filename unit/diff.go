@@ -9,7 +9,8 @@ import (
 )
 
 // Diff is what becomes of each unit when now takes the place of was, by name.
-// What stands in init.toml for the machine as a whole is called "init.toml".
+// What stands in init.toml for the machine as a whole is called "init.toml". That
+// a unit of svc run has come or gone is no change of the files.
 func Diff(was, now *Config) []Change {
 	var changes []Change
 	live := map[string]bool{}
@@ -20,7 +21,9 @@ func Diff(was, now *Config) []Change {
 	for name, u := range after {
 		old, ok := before[name]
 		if !ok {
-			changes = append(changes, Change{Name: name, Op: Added})
+			if !u.Transient {
+				changes = append(changes, Change{Name: name, Op: Added})
+			}
 			continue
 		}
 		var keys []string
@@ -40,8 +43,8 @@ func Diff(was, now *Config) []Change {
 		}
 		changes = append(changes, c)
 	}
-	for name := range before {
-		if after[name] == nil {
+	for name, u := range before {
+		if after[name] == nil && !u.Transient {
 			changes = append(changes, Change{Name: name, Op: Removed})
 		}
 	}

@@ -275,4 +275,11 @@ func TestDiff(t *testing.T) {
 	if d := Diff(was, was); len(d) > 0 {
 		t.Errorf("%v", d)
 	}
+	more, err := was.Files.WithTransient("run-1", "command = \"r\"").Load("/etc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := append(Diff(was, more), Diff(more, was)...); len(d) > 0 || len(more.Units) != len(was.Units)+1 {
+		t.Errorf("a unit of svc run counts as a change: %v", d)
+	}
 }

@@ -32,7 +32,11 @@ func (a *app) command(name string) (*command, error) {
 	case len(fits) > 1:
 		return nil, misuse("%q may be %s", name, schema.Or(fits))
 	}
-	return nil, misuse("unknown command %q%s", name, schema.DidYouMean(name, all))
+	more := schema.DidYouMean(name, all)
+	if more == "" {
+		more = "; svc help lists them"
+	}
+	return nil, misuse("unknown command %q%s", name, more)
 }
 
 // resolve takes names that init did not know: for a person at a terminal, a

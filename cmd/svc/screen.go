@@ -251,6 +251,9 @@ func note(u *unit.Report, now unit.Time) string {
 			add("for " + waits(u.Waits))
 		}
 		add(u.NextText)
+		if u.Kind == unit.Timer {
+			add(u.Note) // of the last run: "left out: …"
+		}
 		add(u.Why)
 	default:
 		add(u.Why)
