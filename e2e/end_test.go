@@ -35,7 +35,7 @@ stop_timeout = "2s"
 func TestHalt(t *testing.T) {
 	v := bootWith(t, nil)
 	v.Expect(`(?m)boot +ready`, 0)
-	v.Start("svc halt") // its connection never ends: the machine stands still
+	v.Start("svc halt") // nobody waits for what it says: the machine stands still
 	v.Expect(`halt: asked by root`, 0)
 	v.Expect(`(?i)system halted`, 0)
 }
