@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -230,8 +231,10 @@ func TestTTY(t *testing.T) {
 // and it can be killed.
 func TestFrozenStart(t *testing.T) {
 	// The mini keeper forks in this process: a collection would wait for the
-	// fork that hangs, and the test for the collection.
+	// fork that hangs, and the test for the collection. And a fork that hangs
+	// keeps one of the runtime's processors.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	b := newBench(t)
 	group := filepath.Join(b.root, groupOf("f"))
 	if err := os.MkdirAll(group, 0o755); err != nil {
