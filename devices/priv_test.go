@@ -124,7 +124,8 @@ func TestSocket(t *testing.T) {
 	}
 }
 
-// TestOverflow fills a small buffer: the loss is reported and reading goes on.
+// TestOverflow fills a small buffer: what it holds is read, then the loss is
+// reported, so that no event is dropped after the report, and reading goes on.
 func TestOverflow(t *testing.T) {
 	netns(t)
 	s, err := openSocket()
@@ -146,17 +147,20 @@ func TestOverflow(t *testing.T) {
 	if err := s.f.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	lost, read := false, 0
-	for !lost || read == 0 {
-		_, err := s.read()
-		switch {
-		case errors.Is(err, errLost):
-			lost = true
-		case err != nil:
-			t.Fatalf("after %d messages, lost %v: %v", read, lost, err)
-		default:
-			read++
+	read := 0
+	for ; ; read++ {
+		if _, err := s.read(); errors.Is(err, errLost) {
+			break
+		} else if err != nil {
+			t.Fatalf("after %d messages: %v", read, err)
 		}
+	}
+	if read == 0 || read == 200 {
+		t.Errorf("%d messages of 200, then the loss", read)
+	}
+	inject(t, fd, "add@/devices/later\x00ACTION=add\x00SUBSYSTEM=block\x00")
+	if u, err := s.read(); err != nil || u.DevPath != "/devices/later" {
+		t.Errorf("after the loss: %+v, %v", u, err)
 	}
 }
 

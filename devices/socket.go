@@ -22,7 +22,10 @@ const (
 	kernelGroup = 1
 )
 
-// errLost is ENOBUFS: messages were dropped, the socket is good.
+// errLost is ENOBUFS: messages were dropped, the socket is good. It is told once
+// the buffer is empty: until then the kernel drops all that comes and says no more
+// (net/netlink/af_netlink.c, NETLINK_S_CONGESTED), so that who looks earlier at
+// what there is does not see what is dropped after that look.
 var errLost = errors.New("uevents were lost: receive buffer is full")
 
 // errForeign is a message that did not come from the kernel.
@@ -34,6 +37,7 @@ type socket struct {
 	raw    syscall.RawConn
 	buf    []byte
 	oob    []byte
+	lost   bool // since the buffer was empty
 	closed atomic.Bool
 }
 
@@ -84,8 +88,12 @@ func (s *socket) read() (Uevent, error) {
 	if rawErr := s.raw.Read(func(fd uintptr) bool {
 		for {
 			n, oobn, flags, from, err = unix.Recvmsg(int(fd), s.buf, s.oob, 0)
-			if err != unix.EINTR {
-				return err != unix.EAGAIN
+			switch {
+			case err == unix.EINTR:
+			case err == unix.ENOBUFS:
+				s.lost = true
+			default:
+				return err != unix.EAGAIN || s.lost
 			}
 		}
 	}); rawErr != nil {
@@ -95,7 +103,8 @@ func (s *socket) read() (Uevent, error) {
 		return Uevent{}, rawErr
 	}
 	switch {
-	case errors.Is(err, unix.ENOBUFS):
+	case err == unix.EAGAIN:
+		s.lost = false
 		return Uevent{}, errLost
 	case err != nil:
 		return Uevent{}, fmt.Errorf("uevent socket: %w", err)

@@ -196,6 +196,11 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 		}
 		tell(u)
 	}
+	queued := func() {
+		for range len(s.events) {
+			take(<-s.events)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -203,13 +208,12 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 		case u := <-s.events:
 			take(u)
 		case last := <-s.scans:
+			queued() // older than what is seen now: a "remove" may be of a device that is back
 			k.scan(s.sys, tell)
 			if !last {
 				continue
 			}
-			for range len(s.events) { // what came meanwhile belongs to it
-				take(<-s.events)
-			}
+			queued() // what came meanwhile belongs to it
 			if c := s.config.Catalog; c != nil {
 				c.Settle(func() { close(s.through) })
 			} else {

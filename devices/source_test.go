@@ -329,3 +329,43 @@ func TestHangingDriver(t *testing.T) {
 		close(gate)
 	})
 }
+
+// TestScanAfterQueue: what was heard before a loss is older than what the scan
+// then sees; the "remove" of a device that is back must not follow its "add".
+func TestScanAfterQueue(t *testing.T) {
+	for range 20 { // a select chooses at random
+		c, k := machine(t, nil)
+		device(t, c.Root, "block", "devices/sda", "MAJOR=8\nMINOR=0\nDEVNAME=sda\nDISKSEQ=2\n")
+		synctest.Test(t, func(t *testing.T) {
+			socket, gate, last := newFakeSocket(), make(chan struct{}), ""
+			s, err := New(Config{Root: c.Root, Release: c.Release, testOnlyKernel: k, testOnlyReader: socket})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				ended <- s.Run(ctx, func(u Uevent) {
+					if u.Subsystem == "block" {
+						last = u.Action
+					} else {
+						<-gate
+					}
+				})
+			}()
+			<-s.Coldplugged()
+			socket.in <- Uevent{Action: "change", DevPath: "/devices/slow", Seq: 1}
+			socket.in <- Uevent{Action: "remove", DevPath: "/devices/sda", Subsystem: "block", Seq: 2}
+			socket.in <- errLost
+			time.Sleep(2 * againAfter) // of the bubble's clock: the scan is due
+			synctest.Wait()
+			close(gate)
+			synctest.Wait()
+			if last != "add" {
+				t.Errorf("told last of a disk that is there: %q", last)
+			}
+			cancel()
+			<-ended
+		})
+	}
+}
