@@ -36,19 +36,13 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 	})
 
 	v.part(t, "names", func(t *testing.T) {
-		v.eventually("the USB disk", "ls /dev/disk/by-id/usb-*")
 		for link, want := range map[string]string{
 			"by-id/virtio-DV": "vda", "by-id/virtio-DV-part2": "vda2", "by-id/ata-QEMU_HARDDISK_DA": "sd", "by-id/nvme-QEMU_NVMe_Ctrl_DN": "nvme0n1",
 			"by-id/scsi-0QEMU_QEMU_HARDDISK_DS": "sd", "by-id/usb-QEMU_QEMU_HARDDISK_DU-0:0": "sd",
 			"by-partuuid/0fc63daf-0000-4000-8000-000000000001": "vda1", `by-partlabel/boot\x20part`: "vda1",
 			"by-uuid/7a9b5a34-6d37-4e46-8fd1-000000000002": "vda2", `by-label/a\x2fb\x20c`: "vda2",
 		} {
-			if got := v.Must(`readlink -f '/dev/disk/` + link + `' || true`); !strings.HasPrefix(got, "/dev/"+want) {
-				t.Errorf("%s leads to %q, want %s", link, got, want)
-			}
-		}
-		if t.Failed() {
-			t.Log(v.Must("cd /dev/disk && ls -l *"))
+			v.eventually(link+", to "+want, "case $(readlink -f '/dev/disk/"+link+"') in /dev/"+want+"*) ;; *) false ;; esac")
 		}
 	})
 	v.part(t, "an array and a map", func(t *testing.T) {
@@ -86,6 +80,7 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 			leads(link, dm)
 		}
 		v.Must("timeout 50 dmsetup remove 'dark side'")
+		v.Must("echo 0 16384 linear /dev/nvme0n1 2048 | timeout 50 dmsetup --verifyudev create second && [ -b /dev/mapper/second ] && timeout 50 dmsetup remove second")
 		v.eventually("the map to go", "! ls /dev/mapper/dark* && ! ls /dev/disk/by-id/dm-name-* && ! ls /dev/disk/by-uuid/"+fs+"4")
 	})
 	v.part(t, "64 in a burst", func(t *testing.T) {
