@@ -83,7 +83,8 @@ func (m *model) theEnd() {
 // TestRandomEnds ends machines with disks at any moment: services stand on them,
 // and they on services.
 func TestRandomEnds(t *testing.T) {
-	n := 4000
+	t.Parallel()
+	n := 2000
 	if testing.Short() {
 		n = 200
 	}
