@@ -108,10 +108,12 @@ func (k known) note(u Uevent) {
 }
 
 // scan compares sysfs with what is known and calls yield with the difference as
-// events: first the devices that are gone, then new ones. Devices are read in
+// events: first the devices that are gone, then new ones. If events were lost, all
+// disks are told of again: one may have been a "change", such as that of a map that
+// has its table now. Devices are read in
 // the goroutine that delivers, so no "add" can follow the "remove" of a device
 // that vanished in between.
-func (k known) scan(sys string, yield func(Uevent)) {
+func (k known) scan(sys string, lost bool, yield func(Uevent)) {
 	var fresh []Uevent
 	here := map[string]bool{}
 	for _, class := range classes {
@@ -121,9 +123,12 @@ func (k known) scan(sys string, yield func(Uevent)) {
 			if !ok {
 				continue
 			}
-			if id, had := k[u.DevPath]; had && id == identify(u) {
+			id, had := k[u.DevPath]
+			same := had && id == identify(u)
+			if same {
 				here[u.DevPath] = true
-			} else {
+			}
+			if !same || lost && class == "block" {
 				fresh = append(fresh, u)
 			}
 		}

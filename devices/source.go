@@ -66,6 +66,7 @@ type Source struct {
 	scans   chan bool     // scan the classes; true at the end of the first coldplug
 	through chan struct{} // closed with the first coldplug
 	booted  atomic.Bool
+	lost    atomic.Bool // events, since the last scan
 }
 
 // New opens the uevent socket in the caller's network namespace and maps the
@@ -209,7 +210,7 @@ func (s *Source) deliver(ctx context.Context, each func(Uevent)) error {
 			take(u)
 		case last := <-s.scans:
 			queued() // older than what is seen now: a "remove" may be of a device that is back
-			k.scan(s.sys, tell)
+			k.scan(s.sys, s.lost.Swap(false), tell)
 			if !last {
 				continue
 			}
@@ -234,6 +235,7 @@ func (s *Source) read(ctx context.Context) error {
 			return err
 		case errors.Is(err, errLost):
 			s.config.Log(err.Error() + "; looking again")
+			s.lost.Store(true)
 			s.Again()
 			continue
 		case errors.Is(err, errForeign), errors.Is(err, errUevent):
