@@ -16,8 +16,9 @@
 // Its subscriber gets every uevent, and a synthetic "add" for each net, block,
 // input, misc and tty device that existed already (their uevent files are read,
 // which costs less than making the kernel send them again). Where events were
-// lost, it looks again and sends what is missing, "remove" included. So the
-// subscriber must take the same news twice, and can rely on nothing else.
+// lost, it looks again when the kernel has room for events, and sends what is
+// missing, "remove" included, and all disks. So the subscriber must take the same
+// news twice, and can rely on nothing else.
 //
 // Network drivers come first and run in a lane of their own; the rest is loaded
 // at nice 10 until Booted; with one or two
