@@ -104,8 +104,15 @@ func (k *miniKeeper) serve(fd int) {
 	}
 }
 
+// send waits for room: the real one derives from its tables what it owes.
 func (k *miniKeeper) send(fd int, p keeper.Packet, fds ...int) {
-	sendmsg(fd, p.Append(nil), fds)
+	for end := time.Now().Add(bound); sendmsg(fd, p.Append(nil), fds) == unix.EAGAIN; {
+		if time.Now().After(end) {
+			k.t.Error("the supervisor does not read")
+			return
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 100)
+	}
 }
 
 func (k *miniKeeper) take(fd int, p keeper.Packet, fds []int) {
