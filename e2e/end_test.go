@@ -82,7 +82,7 @@ func truncate(t *testing.T, name string) string {
 // TestEndWithSessions ends a machine on which somebody is logged in, and something
 // that they started will not go and keeps a file open.
 func TestEndWithSessions(t *testing.T) {
-	const stick, data = "0b5e4a11-0000-4000-8000-000000000001", "0b5e4a11-0000-4000-8000-000000000002"
+	const stick, data = "B61B-19E7", "0b5e4a11-0000-4000-8000-000000000002"
 	m := storageMachine(t, false, map[string]File{"etc/init.toml": initTOML(`
 [persist]
 device = "UUID=` + stick + `"
@@ -91,7 +91,7 @@ device = "UUID=` + stick + `"
 what  = "UUID=` + data + `"
 where = "/data"
 `)},
-		disk{id: "STICK", path: Ext4(t, 16, stick, "stick"), bus: virtio}, disk{id: "DATA", path: Ext4(t, 16, data, "data"), bus: virtio})
+		disk{id: "STICK", path: VFAT(t, 64, stick, "HOOPY"), bus: usb}, disk{id: "DATA", path: Ext4(t, 16, data, "data"), bus: virtio})
 	v := m.boot(t)
 	v.untilState("mount:/data", unit.Ready)
 	v.untilState("mount:/persist", unit.Ready)
