@@ -71,7 +71,7 @@ func (s *State) headStart(d time.Duration) {
 // wayIn says whether every essential unit that is to run does.
 func (s *State) wayIn() bool {
 	for i := range s.nodes {
-		if n := &s.nodes[i]; n.Essential && n.up && n.state != unit.Ready && n.Kind != unit.Timer {
+		if n := &s.nodes[i]; n.Essential && n.up && n.state != unit.Ready && n.state != unit.Skipped && n.Kind != unit.Timer {
 			return false
 		}
 	}

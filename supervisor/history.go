@@ -45,6 +45,9 @@ func (s *State) record(i int, to unit.State) {
 		}
 	case to == unit.Failed || to == unit.BackOff || to == unit.Skipped:
 		first(&h.failed)
+		if to == unit.Skipped && h.ready == 0 {
+			h.began = 0 // that was the look at its conditions
+		}
 	}
 }
 

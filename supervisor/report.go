@@ -62,8 +62,22 @@ func (s *State) report(i int) unit.Report {
 		for _, on := range s.waitsFor(i) {
 			r.Waits = append(r.Waits, unit.Wait{Name: s.nodes[on].Name, Text: s.more(on)})
 		}
+		if what := n.awaits(); what != "" && len(r.Waits) == 0 {
+			r.Note = "for " + what
+		}
 	}
 	return r
+}
+
+// awaits is what a milestone waits for that is no unit; empty: nothing.
+func (n *node) awaits() string {
+	switch n.Name {
+	case unit.Devices:
+		return "the devices that are there and their modules"
+	case unit.Online:
+		return "a default route"
+	}
+	return ""
 }
 
 // more is what is known about a unit that another one waits for.

@@ -278,6 +278,9 @@ func TestMilestones(t *testing.T) {
 	m.want("devices ready")
 	// dmz gives up waiting after 30 s and is then no reason to wait for more.
 	m.run(30*time.Second).want("link:dmz back-off", "boot ready", "last ready", "ntp waiting")
+	if r, _ := m.s.Report([]string{unit.Online}); r[0].Note != "for a default route" {
+		t.Errorf("online does not say what it waits for: %+v", r[0])
+	}
 	m.send(unit.Event{Op: unit.IsReady, Unit: "online"})
 	m.run(time.Second).want("ntp ready")
 	// A milestone stays reached, and what needs it stays, when the link goes.
@@ -294,6 +297,11 @@ func TestAbsentIsSkipped(t *testing.T) {
 	m := newSim(t, service("getty@ttyS9"), milestone("boot"))
 	m.act["getty@ttyS9"] = conduct{absent: "no console ttyS9"}
 	m.boot().run(time.Second).want("getty@ttyS9 skipped", "boot ready")
+	for _, s := range m.s.Spans() {
+		if s.Name == "getty@ttyS9" && (s.Began != 0 || s.Failed == 0) {
+			t.Errorf("its conditions count as a start: %+v", s)
+		}
+	}
 }
 
 // There are 2^40 ways from the last layer to the first, which fails.
@@ -392,6 +400,16 @@ func TestHeadStart(t *testing.T) {
 	m.carryOut(m.s.Begin(m.now, time.Second))
 	m.run(900*time.Millisecond).want("sshd ready", "app waiting")
 	m.run(200*time.Millisecond).want("app ready", "vpn waiting")
+
+	m = newSim(t, units...) // nor does what this machine has no need of
+	m.act["keys"] = conduct{absent: "/etc/key is there"}
+	m.act["sshd"] = conduct{notifyIn: 300 * time.Millisecond}
+	m.act["link:lan"] = conduct{notifyIn: 100 * time.Millisecond}
+	units[2].Essential, units[3].Needs, units[3].Wants = true, nil, []string{"keys"}
+	m.s = NewState(m.graph(), 1, false)
+	m.carryOut(m.s.Begin(m.now, time.Second))
+	m.run(350*time.Millisecond).want("keys skipped", "sshd ready", "app waiting")
+	m.run(firstLogin).want("app ready")
 }
 
 func TestStaleEventsChangeNothing(t *testing.T) {

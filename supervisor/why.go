@@ -97,6 +97,8 @@ func (w *why) text(i int) string {
 			return "is waiting: essential units have a head start"
 		case n.Essential && !n.dropped:
 			text += fmt.Sprintf(" (%s of %s, then it starts without)", lasted, short(unit.EssentialDeadline))
+		case n.awaits() != "":
+			text += " for " + n.awaits() + " (" + lasted + ")"
 		default:
 			text += " (" + lasted + ")"
 		}

@@ -123,7 +123,7 @@ func stopKeys() []schema.Key {
 		{Name: "hook_timeout", Type: schema.Duration, Default: "`\"30s\"`", Check: checkTimeout, Live: true,
 			Doc: "For each of those programs."},
 		{Name: "stop", Type: schema.Enum, Words: []string{"group", "main"}, Default: "`\"group\"`",
-			Doc: "`\"main\"` ends the main process alone and leaves what it started, such as the sessions of sshd."},
+			Doc: "`\"main\"` ends the main process alone and leaves what it started, such as the sessions of sshd, until the machine ends."},
 		{Name: "stop_signal", Type: schema.Enum, Words: stopSignals, Default: "`\"TERM\"`", Live: true,
 			Doc: "The signal that asks the main process to end."},
 		{Name: "stop_timeout", Type: schema.Duration, Default: "`\"10s\"`", Check: checkTimeout, Live: true,

@@ -98,5 +98,5 @@ func (s *sayer) say(a unit.Action) {
 var acquires = map[unit.Kind]bool{unit.Link: true, unit.Mount: true, unit.Pool: true}
 
 func (s *sayer) line(level kmsg.Level, name, state, text string) {
-	s.log.Say(level, fmt.Sprintf("%-15s %-10s %s", name, state, text))
+	s.log.Say(level, strings.TrimRight(fmt.Sprintf("%-15s %-10s %s", name, state, text), " "))
 }

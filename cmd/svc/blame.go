@@ -47,9 +47,10 @@ type timeline struct {
 	last     string // about an end that is over; empty: it is not
 	bars     []bar
 	from, to unit.Time
-	done     bool     // the boot was reached, or everything is stopped
-	critical []string // first to last
-	later    int      // units that came after the boot
+	booted   unit.Time // when the boot was reached; 0: not yet
+	done     bool      // that, or everything is stopped
+	critical []string  // first to last
+	later    int       // units that came after the boot
 }
 
 // bar is one unit: it waited from asked to began, and took from began to over.
@@ -67,7 +68,7 @@ func newTimeline(spans []unit.Span, end bool) *timeline {
 	if !end {
 		for _, s := range spans {
 			if s.Name == unit.Boot && s.Ready > 0 {
-				l.to, l.done = s.Ready, true
+				l.booted, l.to, l.done = s.Ready, s.Ready, true
 			}
 		}
 	}
@@ -80,7 +81,7 @@ func newTimeline(spans []unit.Span, end bool) *timeline {
 		if b.asked == 0 {
 			continue
 		}
-		if !end && l.done && b.asked > l.to {
+		if !end && l.done && b.asked > l.booted {
 			l.later++
 			continue
 		}
@@ -217,7 +218,7 @@ func (l *timeline) head() string {
 	case l.end:
 		return "the machine is ending, for " + exact(l.to.Sub(l.from)) + " so far"
 	case l.done:
-		return "booted in " + exact(time.Duration(l.to)) + " since the kernel started, " + exact(l.to.Sub(l.from)) + " of it for units"
+		return "booted in " + exact(time.Duration(l.booted)) + " since the kernel started, " + exact(l.booted.Sub(l.from)) + " of it for units"
 	}
 	return "still booting"
 }

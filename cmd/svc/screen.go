@@ -251,8 +251,8 @@ func note(u *unit.Report, now unit.Time) string {
 			add("for " + waits(u.Waits))
 		}
 		add(u.NextText)
-		if u.Kind == unit.Timer {
-			add(u.Note) // of the last run: "left out: …"
+		if u.Kind == unit.Timer || u.Kind == unit.Milestone {
+			add(u.Note) // of the last run: "left out: …"; what no unit stands for
 		}
 		add(u.Why)
 	default:
