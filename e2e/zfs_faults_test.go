@@ -85,7 +85,7 @@ func TestPoolFaults(t *testing.T) {
 			if hack == nil {
 				t.Skip("no zhack; tools/zfs fetches it")
 			}
-			const at = "zhack -d /dev/disk/by-id feature "
+			const at = "zhack -d /dev/disk/by-id/virtio-N1-part1 feature "
 			v.Must(create + "newer virtio-N1-part1 && zpool export newer")
 			v.Must(at + "enable newer com.example:tomorrow && " + at + "ref newer com.example:tomorrow")
 			v.Run("svc start pool:newer")
@@ -119,6 +119,8 @@ guid = "` + guid + `"
 		files["etc/svc/zed.toml"] = file("command = [\"/usr/sbin/zed\", \"-F\"]\nmanual = true\n")
 		disks[4].absent = true // Z3
 		v := storageMachine(t, true, files, disks...).boot(t)
+		v.untilState("devices", unit.Ready) // step by step: the host may be busy
+		v.untilState("pool:tank", unit.Ready)
 		v.part(t, "raidz lacks a disk", func(t *testing.T) {
 			v.untilState("pool:rz", unit.Ready)
 			if r := v.noted("pool:rz", "DEGRADED"); !strings.Contains(r.Sick, "Z3 is missing") {
@@ -136,7 +138,6 @@ guid = "` + guid + `"
 			}
 		})
 		v.part(t, "a disk of the mirror is back", func(t *testing.T) {
-			v.untilState("pool:tank", unit.Ready)
 			v.pull(mb)
 			v.Must("echo more >/tank/more && zpool sync tank")
 			t.Log(told(v.noted("pool:tank", "MB is ")))

@@ -88,6 +88,8 @@ command = "cat /tank/secret/file; exec sleep 100000"
 	t.Run("imported", func(t *testing.T) {
 		v := storageMachine(t, true, files, disks...).boot(t)
 		usual = v.untilState("sshd", unit.Ready).Since
+		v.untilState("devices", unit.Ready) // step by step: the host may be busy
+		v.eventually("zfs", "test -d /proc/spl/kstat/zfs")
 		v.part(t, "whole", func(t *testing.T) {
 			r := v.untilState("pool:tank", unit.Ready)
 			t.Logf("pool:tank: %s", r.Note)
@@ -186,6 +188,8 @@ command = "cat /tank/secret/file; exec sleep 100000"
 		late := append([]disk(nil), disks...)
 		late[2].absent, late[4].absent = true, true // ZB of tank, ZD of twin
 		v := storageMachine(t, true, known, late...).boot(t)
+		v.untilState("devices", unit.Ready)
+		v.eventually("zfs", "test -d /proc/spl/kstat/zfs")
 		v.part(t, "degraded is refused", func(t *testing.T) {
 			r := v.noted("pool:twin", `degraded = "refuse"`)
 			if r.State == unit.Ready || !strings.Contains(told(r), "1 of 2 disks") {
