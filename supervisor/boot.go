@@ -80,6 +80,9 @@ func (s *State) wayIn() bool {
 
 // openWay lets the others begin.
 func (s *State) openWay() {
+	if s.way == nil {
+		return
+	}
 	s.way = nil
 	for i := range s.nodes {
 		s.touch(i)

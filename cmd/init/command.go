@@ -63,6 +63,9 @@ func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report
 			b.loop.Send(unit.Event{Op: events[c.Op], Unit: name, Force: c.Force})
 		}
 	}
+	// Who waits for something else has no use for the head start of the way in;
+	// sshd's host key may lie on the persistence device.
+	b.loop.Send(unit.Event{Op: unit.TimerFired, Timer: unit.WayTimer})
 	settled := b.loop.WaitSettled(ctx, c.Names)
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), control.StatusTimeout)
 	defer cancel()
