@@ -42,6 +42,9 @@ type Config struct {
 	// the first coldplug, which is through when the catalog says so. nil: there is
 	// none. It outlives the source.
 	Catalog *Catalog
+	// Resumed: another source, in a process that has died, may have left devices
+	// without a driver.
+	Resumed bool
 
 	testOnlyKernel kernel
 	testOnlyReader reader
@@ -306,6 +309,9 @@ func (s *Source) coldplug(ctx context.Context) error {
 	}
 	for first := true; ; first = false {
 		s.walk(ctx, seen)
+		if first && s.config.Resumed {
+			s.reprobe(ctx)
+		}
 		seen = map[string]bool{}
 		if !s.scan(ctx, first) {
 			return nil

@@ -225,6 +225,42 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+// TestOrphans: what a dead epoch has left without a driver is offered once more, and
+// nothing else is.
+func TestOrphans(t *testing.T) {
+	files := map[string]string{"sys/bus/usb/drivers_probe": "", "sys/bus/pci/drivers_probe": "", "sys/module/ahci/initstate": "live\n"}
+	for device, more := range map[string]string{"lost": "", "bound": "driver/x", "given": "driver_override"} {
+		files["sys/bus/pci/devices/"+device+"/modalias"] = "pci:v1d1sv1sd1bc01sc06i01\n"
+		if more != "" {
+			files["sys/bus/pci/devices/"+device+"/"+more] = "vfio-pci\n"
+		}
+	}
+	files["sys/bus/pci/devices/unset/driver_override"] = "(null)\n"
+	files["sys/bus/usb/devices/unknown/modalias"] = "usb:v1\n"
+	for _, resumed := range []bool{false, true} {
+		c, k := machine(t, files, box...)
+		synctest.Test(t, func(t *testing.T) {
+			s, err := New(Config{Root: c.Root, Release: c.Release, Resumed: resumed, testOnlyKernel: k, testOnlyReader: newFakeSocket()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- s.Run(ctx, func(Uevent) {}) }()
+			<-s.Coldplugged()
+			cancel()
+			<-ended
+			want := map[bool]string{true: "lost"}[resumed]
+			for bus, want := range map[string]string{"pci": want, "usb": ""} {
+				got, err := os.ReadFile(filepath.Join(c.Root, "sys/bus", bus, "drivers_probe"))
+				if err != nil || string(got) != want {
+					t.Errorf("resumed %t: bus %s was offered %q, want %q (%v)", resumed, bus, got, want, err)
+				}
+			}
+		})
+	}
+}
+
 // TestSlowSubscriber: who hangs has the reader wait, so that the kernel keeps
 // what comes; nothing is lost here, and the end is not held up.
 func TestSlowSubscriber(t *testing.T) {

@@ -59,7 +59,7 @@ func (d *deviceSource) run(ctx context.Context) error {
 // life is one life of the socket; through is called when its coldplug is.
 func (d *deviceSource) life(ctx context.Context, through func()) error {
 	s, err := devices.New(devices.Config{
-		Cmdline: strings.Join(d.m.cmdline, " "), Log: d.m.note, Catalog: d.m.storage.catalog,
+		Cmdline: strings.Join(d.m.cmdline, " "), Log: d.m.note, Catalog: d.m.storage.catalog, Resumed: d.m.epoch > 1,
 		Debug: func(line string) { d.m.log.Say(kmsg.Debug, line) },
 	})
 	if err != nil {
