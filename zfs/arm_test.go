@@ -3,10 +3,13 @@ package zfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hoopy/unit"
 )
@@ -297,12 +300,12 @@ func TestNoTools(t *testing.T) {
 		r.do(unit.Start, tank(nil), 1)
 		r.has("failed: no zpool in this image; add the package zfs")
 	})
-	bubble(t, []*fakePool{p}, func(c *Config) { c.Load = func(string) error { return errors.New("not found") } }, func(r *rig) {
+	bubble(t, []*fakePool{p}, func(c *Config) { c.Load = func(string) error { return fmt.Errorf("module zfs: %w", unix.ENOENT) } }, func(r *rig) {
 		if err := os.RemoveAll(r.root + "/sys/module/zfs"); err != nil {
 			t.Fatal(err)
 		}
 		r.do(unit.Start, tank(nil), 1)
-		r.has("failed: module zfs: not found; the package zfs-lts has it")
+		r.has("failed: module zfs: no such file or directory; the package zfs-lts has it")
 		r.do(unit.Stop, tank(nil), 1)
 		r.has("empty")
 	})

@@ -159,8 +159,13 @@ func (a *Arm) prepare(ctx context.Context) (missing string) {
 		return ""
 	}
 	if !a.loaded() {
-		if err := a.load(ctx); err != nil {
-			return "module zfs: " + err.Error() + "; the package zfs-lts has it"
+		switch err := a.load(ctx); {
+		case errors.Is(err, os.ErrNotExist):
+			return err.Error() + "; the package zfs-lts has it"
+		case errors.Is(err, context.DeadlineExceeded):
+			return "module zfs is still loading"
+		case err != nil:
+			return err.Error()
 		}
 	}
 	if !a.appears(ctx) {
