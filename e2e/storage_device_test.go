@@ -83,6 +83,13 @@ device = "PARTUUID=0fc63daf-0000-4000-8000-000000000002"
 		v.Must("echo 0 16384 linear /dev/nvme0n1 2048 | timeout 50 dmsetup --verifyudev create second && [ -b /dev/mapper/second ] && timeout 50 dmsetup remove second")
 		v.eventually("the map to go", "! ls /dev/mapper/dark* && ! ls /dev/disk/by-id/dm-name-* && ! ls /dev/disk/by-uuid/"+fs+"4")
 	})
+	v.part(t, "a driver that a dying supervisor took along", func(t *testing.T) {
+		const link = "/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_DU-0:0"
+		v.Must("cd /sys/bus/usb/drivers/usb-storage && echo *:* >unbind")
+		v.eventually("the disk without its driver to go", "[ ! -e "+link+" ]")
+		v.Must(killSupervisor)
+		v.eventually("the disk to be back", "[ -e "+link+" ]")
+	})
 	v.part(t, "64 in a burst", func(t *testing.T) {
 		const crowd = 64
 		list := func() string { return v.Must("cd /dev/disk && ls -d by-id/* by-path/* 2>/dev/null") }
