@@ -7,6 +7,8 @@ type sink struct {
 	fd      int
 	dropped int64
 	patient int64 // no wait before, in nanoseconds on CLOCK_MONOTONIC
+
+	testOnlyPatience int // ms, beside patience
 }
 
 // A terminal that another process writes to at the moment turns us away (the
@@ -68,7 +70,7 @@ func (s *sink) write(b []byte) {
 func (s *sink) put(b []byte) (taken bool) {
 	left := 0
 	if s.dropped == 0 && now() >= s.patient {
-		left = patience
+		left = patience + s.testOnlyPatience
 	}
 	for {
 		n, err := unix.Write(s.fd, b)

@@ -39,6 +39,8 @@ type Config struct {
 	// lost with the step that panicked, and the next epoch is told it again.
 	// nil: the panic is logged and costs that step.
 	Fault func(what any, stack []byte)
+
+	testOnlyPatience time.Duration // beside killStrays
 }
 
 // Arm carries out the actions of services and tasks. Do, Memory, Processes,

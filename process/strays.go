@@ -81,7 +81,7 @@ func (a *Arm) lookForStrays(now time.Time) {
 		c.began = now
 	}
 	if c.killAt.IsZero() {
-		c.killAt = now.Add(killStrays)
+		c.killAt = now.Add(killStrays + a.cfg.testOnlyPatience)
 	}
 	step := askTerminals
 	switch {
