@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hoopy/unit/durable"
 )
 
 // writeEvery spares flash: the file of one timer is not written more often.
@@ -118,7 +120,7 @@ func (s *store) work() (wait time.Duration) {
 	}
 	for name, at := range due {
 		s.written[name] = time.Now()
-		if err := write(dir, name, at); err != nil {
+		if err := durable.Write(dir, name, time.Unix(0, int64(at)).UTC().Format(time.RFC3339)+"\n"); err != nil {
 			s.complain(err)
 			s.again(name, at)
 			wait = writeEvery
@@ -189,50 +191,11 @@ func readFile(path string) (string, error) {
 	return string(b[:n]), nil
 }
 
-// parse reads what write wrote.
+// parse reads what work wrote.
 func parse(text string) (time.Duration, bool) {
 	at, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
 	if err != nil || at.Year() < 1971 || at.Year() > 2200 {
 		return 0, false
 	}
 	return time.Duration(at.UnixNano()), true
-}
-
-// write lays dir/name down whole: after a power cut it is the old file or the
-// new one.
-func write(dir, name string, at time.Duration) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	fresh := filepath.Join(dir, "."+name+".new") // no unit's name begins with a dot
-	f, err := os.Create(fresh)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(time.Unix(0, int64(at)).UTC().Format(time.RFC3339) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = os.Rename(fresh, filepath.Join(dir, name))
-	}
-	if err == nil {
-		err = f.Sync() // on vfat the new name has no content until the file is written again
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	_ = d.Close() // it was only read
-	if errors.Is(err, unix.EINVAL) {
-		return nil // this file system has no such thing
-	}
-	return err
 }

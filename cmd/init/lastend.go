@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"hoopy/kmsg"
 	"hoopy/supervisor"
 	"hoopy/unit"
+	"hoopy/unit/durable"
 )
 
 // The time line of an end is kept on the persistence device, and the next boot
@@ -46,7 +45,7 @@ func (s *storage) keepEnd(dir string) {
 	}); err != nil || text == "" {
 		return
 	}
-	if err := writeWhole(filepath.Join(dir, endFolder), endName, text); err != nil {
+	if err := durable.Write(filepath.Join(dir, endFolder), endName, text); err != nil {
 		s.m.log.Say(kmsg.Warning, "time line of the end: ", err.Error())
 	}
 }
@@ -83,10 +82,7 @@ func (s *storage) takeEnd(dir string) {
 	folder := filepath.Join(dir, endFolder)
 	b, err := os.ReadFile(filepath.Join(folder, endName))
 	if err == nil {
-		err = os.Remove(filepath.Join(folder, endName))
-	}
-	if err == nil {
-		err = syncFolder(folder)
+		err = durable.Remove(folder, endName)
 	}
 	if len(b) > endMost {
 		b = nil // that is not ours
@@ -97,47 +93,4 @@ func (s *storage) takeEnd(dir string) {
 	if err := os.WriteFile(lastEnd, b, 0o644); err != nil {
 		s.m.note(err.Error())
 	}
-}
-
-// writeWhole lays dir/name down: after a power cut it is the old file or the new
-// one.
-func writeWhole(dir, name, text string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	fresh := filepath.Join(dir, "."+name+".new")
-	f, err := os.Create(fresh)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = os.Rename(fresh, filepath.Join(dir, name))
-	}
-	if err == nil {
-		err = f.Sync() // on vfat the new name has no content until the file is written again
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// syncFolder has the names in dir written to the disk.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close() // it was only read
-	if err := d.Sync(); !errors.Is(err, unix.EINVAL) {
-		return err
-	}
-	return nil // this file system has no such thing
 }

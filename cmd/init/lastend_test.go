@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,17 +22,5 @@ func TestEndText(t *testing.T) {
 		"pool:tank\tpool\t1000\t4100\tsamba\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	dir := filepath.Join(t.TempDir(), "end")
-	for _, text := range []string{"old and longer", got} {
-		if err := writeWhole(dir, "last", text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if b, err := os.ReadFile(filepath.Join(dir, "last")); err != nil || string(b) != got {
-		t.Errorf("the file holds %q, %v", b, err)
-	}
-	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
-		t.Errorf("in the folder: %v, %v", names, err)
 	}
 }
