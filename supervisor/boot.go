@@ -146,14 +146,32 @@ func (s *State) pending(i int) bool {
 	return n.Kind != unit.Milestone && n.Kind != unit.Timer && !n.late && s.underWay(i)
 }
 
-// Refusal says why a unit may not be stopped without force: these need it.
+// Refusal says why a unit may not be stopped without force: these need it, or, if
+// there are none, it is the last link.
 type Refusal struct {
 	Unit   string
 	Needed []string
 }
 
 func (r *Refusal) Error() string {
+	if len(r.Needed) == 0 {
+		return fmt.Sprintf("unit %s: no other link is up, and whoever is logged in over it is cut off; --force stops it", r.Unit)
+	}
 	return fmt.Sprintf("unit %s: needed by %s; stop them first, or use --force", r.Unit, list(r.Needed))
+}
+
+// LastLink says whether the unit is a link that is up, and no other one is.
+func (s *State) LastLink(name string) bool {
+	last := false
+	for i := range s.nodes {
+		if n := &s.nodes[i]; n.Kind == unit.Link && n.state == unit.Ready {
+			if n.Name != name {
+				return false
+			}
+			last = true
+		}
+	}
+	return last
 }
 
 // Dependents names the units that a stop of the unit would take down.

@@ -374,6 +374,18 @@ func TestRefusal(t *testing.T) {
 	if got := strings.Join(m.s.Dependents("db"), " "); got != "web" {
 		t.Errorf("a stop of db takes down %q, want web alone", got)
 	}
+	m = newSim(t, link("link:lan"), link("link:dmz"), service("web")).boot().run(time.Second)
+	if m.s.LastLink("link:lan") || m.s.LastLink("web") {
+		t.Error("one of two links is the last")
+	}
+	m.send(unit.Event{Op: unit.AskStop, Unit: "link:dmz"})
+	m.run(time.Second).want("link:dmz inactive")
+	if !m.s.LastLink("link:lan") || m.s.LastLink("link:dmz") {
+		t.Error("the last link is none")
+	}
+	if got := (&Refusal{Unit: "link:lan"}).Error(); !strings.Contains(got, "cut off") {
+		t.Error(got)
+	}
 }
 
 func TestSafeModeStartsEssentialOnly(t *testing.T) {

@@ -31,7 +31,8 @@ func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report
 			refused = errors.New("the machine is ending")
 		}
 		for _, name := range c.Names {
-			if needed := others(s.Dependents(name), c.Names); c.Op == control.Stop && !c.Force && len(needed) > 0 {
+			needed := others(s.Dependents(name), c.Names)
+			if c.Op == control.Stop && !c.Force && (len(needed) > 0 || s.LastLink(name)) {
 				refused = &supervisor.Refusal{Unit: name, Needed: needed}
 			}
 			if u := s.Unit(name); c.Op == control.ReloadUnits && u != nil && u.ReloadSignal == 0 && u.Hooks[unit.Reload] == nil {

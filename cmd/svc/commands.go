@@ -58,8 +58,8 @@ func table() []command {
 			text: "It waits until they are ready, a task until it has ended, and shows what became of them. " +
 				"When the time is over, it says so and the start goes on."},
 		{name: "stop", run: (*app).stop, operands: "NAME…", wants: aUnit, least: 1, most: -1, units: true,
-			flags: []option{{"force", "", "", "stop what needs them, too"}, flagTimeout}, about: "stop units",
-			text: "Refused, with their names, when others that run need them."},
+			flags: []option{{"force", "", "", "stop what needs them, too, or the last link"}, flagTimeout}, about: "stop units",
+			text: "Refused, with their names, when others that run need them, and for the last link that is up."},
 		{name: "restart", run: (*app).restart, operands: "NAME…", wants: aUnit, least: 1, most: -1, units: true,
 			flags: []option{flagTimeout}, about: "stop and start units",
 			text: "A service may restart itself: once init has heard, it does not matter that the one who asked ends."},
