@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hoopy/build/image"
 )
 
 type pkg struct {
@@ -161,15 +163,10 @@ func TestInitIsLean(t *testing.T) {
 	}
 }
 
-// TestInitIsSmall builds /init as the image does, build/image/compile.go.
+// TestInitIsSmall builds /init as the image does.
 func TestInitIsSmall(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "init")
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -funcalign=16", "-o", out}, strings.Fields(`-gcflags=hoopy/...=-l -gcflags=hoopy/keeper/...= -gcflags=hoopy/kmsg= -gcflags=hoopy/process/ring=
-		-gcflags=github.com/...=-l -gcflags=github.com/BurntSushi/toml= -gcflags=golang.org/...=-l
-		-gcflags=bufio=-l -gcflags=compress/...=-l -gcflags=context=-l -gcflags=encoding/...=-l -gcflags=fmt=-l -gcflags=hash/crc32=-l
-		-gcflags=internal/bisect=-l -gcflags=internal/filepathlite=-l -gcflags=internal/fmtsort=-l -gcflags=internal/godebug=-l
-		-gcflags=internal/poll=-l -gcflags=io/...=-l -gcflags=log=-l -gcflags=net=-l -gcflags=net/netip=-l -gcflags=os/...=-l
-		-gcflags=path/...=-l -gcflags=sort=-l -gcflags=syscall=-l -gcflags=time=-l -gcflags=unique=-l`)...)
+	args := append([]string{"build", "-o", out}, image.CompileFlags("0.1.0")...)
 	cmd := exec.Command("go", append(args, "./cmd/init")...)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1")
 	run(t, cmd)

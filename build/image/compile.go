@@ -70,17 +70,23 @@ func (b *builder) goBuild(ctx context.Context) (map[string]string, error) {
 	return files, nil
 }
 
-// linkFlags leave symbols and DWARF out, and begin functions at multiples of 16
-// bytes, as the Go linker does on arm64; 32, its own choice for amd64, is 40 kB
-// more of zeros in /init and not faster: hoopy's benchmarks do not tell them apart.
+// CompileFlags are those of go build for /init and what is compiled with it.
 //
-// Nothing is inlined into hoopy's own packages either: 90 kB of /init, and neither
-// reading a configuration nor a boot of 1,000 units is slower by it (a snapshot of
-// 1,000 is: 0.11 ms, not 0.07). It is into
-// the keeper, whose garbage nobody collects, and into the rings, through which
-// every line of a log goes; and into what is not ours (without, reading takes
-// twice as long). Of two flags for one package the last counts.
-const linkFlags = "-s -w -funcalign=16"
+// Symbols and DWARF are left out. Functions begin at multiples of 16 bytes, as the
+// Go linker has it on arm64; 32, its own choice for amd64, is 40 kB more of zeros in
+// /init and not faster: hoopy's benchmarks do not tell them apart. So it is with
+// inlining, 140 kB: it is done in the packages listed, in which time is spent, and
+// nowhere else. The keeper is one because nobody collects its garbage, and the rings
+// are because each line of a log goes through them. Of two flags for one package the
+// last counts.
+func CompileFlags(version string) []string {
+	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -funcalign=16 -X main.version=" + version, "-gcflags=all=-l"}
+	for _, pattern := range [...]string{"runtime/...", "internal/...", "sync/...", "reflect/...", "strings", "bytes", "strconv/...", "unicode/...",
+		"github.com/BurntSushi/...", "hoopy/keeper/...", "hoopy/kmsg", "hoopy/process/ring"} {
+		flags = append(flags, "-gcflags="+pattern+"=")
+	}
+	return flags
+}
 
 // goBuildIn compiles programs of the module in dir and adds them to files; only
 // nil means all that there are.
@@ -101,10 +107,11 @@ func (b *builder) goBuildIn(ctx context.Context, dir string, only []string, file
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", linkFlags + " -X main.version=" + b.version,
-		"-gcflags=hoopy/...=-l", "-gcflags=hoopy/keeper/...=", "-gcflags=hoopy/kmsg=", "-gcflags=hoopy/process/ring=",
-		"-o", out + string(filepath.Separator)}
-	if err := b.goTool(ctx, dir, append(args, main...)...); err != nil {
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X main.version=" + b.version}
+	if slices.Contains(main, "./cmd/init") { // else they are somebody's own
+		args = append(args[:1], CompileFlags(b.version)...)
+	}
+	if err := b.goTool(ctx, dir, append(append(args, "-o", out+string(filepath.Separator)), main...)...); err != nil {
 		return err
 	}
 	for _, p := range main {
