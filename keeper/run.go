@@ -128,7 +128,7 @@ func panicText(v any) string {
 // start is the boot, in the order in which it happens.
 func (k *keeper) start() {
 	if k.cfg.Procs != nil {
-		k.cfg.Procs(spawnsMost + 8)
+		k.cfg.Procs(spawnsMost + 4) // those of supervisor and shell, and two that do not hang; 19 kB each
 	}
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF) // EPERM in a namespace: then nobody presses it
 	unix.Umask(0o022)

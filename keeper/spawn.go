@@ -16,7 +16,7 @@ import (
 // every descriptor that was open when it was forked, and with it the pipe on
 // which another ForkExec, begun before, waits for its own child.
 const (
-	spawnsMost = 8
+	spawnsMost = 6
 	queueMost  = 512
 	hungAfter  = 100 * Millisecond
 )
