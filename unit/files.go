@@ -90,23 +90,29 @@ func (f *Files) names() []string {
 }
 
 // WithMachine is f with another init.toml.
-func (f *Files) WithMachine(text string) *Files { return f.with(machineFile, text) }
-
-// WithTransient is f with the text of one more unit, as svc run makes it; an
-// empty text takes it away.
-func (f *Files) WithTransient(name, text string) *Files {
-	return f.with(transientFolder+name+".toml", text)
+func (f *Files) WithMachine(text string) *Files {
+	return f.with(map[string]string{machineFile: text})
 }
 
-func (f *Files) with(file, text string) *Files {
-	more := &Files{text: make(map[string]string, len(f.text)+1), unread: f.unread}
-	for k, v := range f.text {
-		more.text[k] = v
+// WithTransients is f with more units, name to text, as svc run makes them; one with
+// an empty text is taken away.
+func (f *Files) WithTransients(units map[string]string) *Files {
+	files := make(map[string]string, len(units))
+	for name, text := range units {
+		files[transientFolder+name+".toml"] = text
 	}
-	if text == "" {
-		delete(more.text, file)
-	} else {
-		more.text[file] = text
+	return f.with(files)
+}
+
+func (f *Files) with(files map[string]string) *Files {
+	more := &Files{text: make(map[string]string, len(f.text)+len(files)), unread: f.unread}
+	for name, text := range f.text {
+		more.text[name] = text
+	}
+	for name, text := range files {
+		if more.text[name] = text; text == "" {
+			delete(more.text, name)
+		}
 	}
 	return more
 }
@@ -114,12 +120,13 @@ func (f *Files) with(file, text string) *Files {
 // Transients are the units of svc run that f has and that other has not, put
 // into other.
 func (f *Files) Transients(other *Files) *Files {
+	files := map[string]string{}
 	for name, text := range f.text {
-		if base, ok := strings.CutPrefix(name, transientFolder); ok {
-			other = other.WithTransient(strings.TrimSuffix(base, ".toml"), text)
+		if strings.HasPrefix(name, transientFolder) {
+			files[name] = text
 		}
 	}
-	return other
+	return other.with(files)
 }
 
 // Append encodes f after b: names and texts, or why there is none, in the order

@@ -220,7 +220,7 @@ func TestTemplates(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	f := ReadFiles(files("init.toml", "hostname = \"a\"", "svc/a.toml", "command = \"a\"", "svc/x", "", "svc/b.toml", ""))
-	f = f.WithTransient("run-1", "command = \"sleep 9\"")
+	f = f.WithTransients(map[string]string{"run-1": "command = \"sleep 9\""})
 	back, err := ParseFiles(f.Append(nil))
 	if err != nil || !bytes.Equal(back.Append(nil), f.Append(nil)) || back.Len() != 4 {
 		t.Fatalf("%v %+v", err, back)
@@ -230,7 +230,7 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%+v", c.Units)
 	}
 	fresh := ReadFiles(files("svc/a.toml", "command = \"a\""))
-	if got := f.Transients(fresh); got.Len() != 2 || fresh.Len() != 1 || f.WithTransient("run-1", "").Len() != 3 {
+	if got := f.Transients(fresh); got.Len() != 2 || fresh.Len() != 1 || f.WithTransients(map[string]string{"run-1": ""}).Len() != 3 {
 		t.Errorf("%+v", got)
 	}
 	if _, err := ParseFiles(f.Append(nil)[1:]); !errors.Is(err, ErrFiles) {
@@ -275,7 +275,7 @@ func TestDiff(t *testing.T) {
 	if d := Diff(was, was); len(d) > 0 {
 		t.Errorf("%v", d)
 	}
-	more, err := was.Files.WithTransient("run-1", "command = \"r\"").Load("/etc")
+	more, err := was.Files.WithTransients(map[string]string{"run-1": "command = \"r\""}).Load("/etc")
 	if err != nil {
 		t.Fatal(err)
 	}

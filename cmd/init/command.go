@@ -71,8 +71,8 @@ func (b *backend) Command(ctx context.Context, c control.Command) ([]unit.Report
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), control.StatusTimeout)
 	defer cancel()
 	_, reports, err = b.Status(late, c.Names)
-	if c.Op == control.Reset && err == nil {
-		err = b.forget(late, reports)
+	if c.Op == control.Reset {
+		err = errors.Join(err, b.forget(c.Names))
 	}
 	return reports, errors.Join(settled, err)
 }
@@ -97,16 +97,13 @@ func (b *backend) instances(ctx context.Context, names []string) error {
 	if err := b.loop.Call(ctx, func(s *supervisor.State) { _, missing = s.Report(names) }); err != nil {
 		return err
 	}
+	var more []addition
 	for _, name := range missing {
-		text := b.machine.config.InstanceText(name)
-		if text == "" {
-			continue
-		}
-		if err := b.add(ctx, name, text); err != nil {
-			return err
+		if text := b.machine.config.InstanceText(name); text != "" {
+			more = append(more, addition{name: name, text: text})
 		}
 	}
-	return nil
+	return b.add(ctx, more)
 }
 
 // runLook is how long Run waits for a start that fails at once.
@@ -114,7 +111,7 @@ const runLook = time.Second
 
 // Run makes a unit of text and starts it.
 func (b *backend) Run(ctx context.Context, name, text, who string) ([]unit.Report, error) {
-	if err := b.add(ctx, name, text); err != nil {
+	if err := b.add(ctx, []addition{{name: name, text: text}}); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, runLook)
@@ -122,21 +119,42 @@ func (b *backend) Run(ctx context.Context, name, text, who string) ([]unit.Repor
 	return b.Command(ctx, control.Command{Op: control.Start, Names: []string{name}, Who: who})
 }
 
-// add puts a unit that no file has into the graph, in this epoch and in later
-// ones.
-func (b *backend) add(ctx context.Context, name, text string) error {
-	u, err := b.machine.config.Transient(name, text)
-	if err != nil {
-		return &control.Error{Code: control.CodeRequest, Text: err.Error()}
+// addition is a unit that no file has.
+type addition struct {
+	name, text string
+	unit       *unit.Unit
+}
+
+// add puts units that no file has into the graph, in this epoch and in later ones.
+// After an error none of them is there.
+func (b *backend) add(ctx context.Context, more []addition) (err error) {
+	if len(more) == 0 {
+		return nil
+	}
+	texts := map[string]string{}
+	for i := range more {
+		a := &more[i]
+		if a.unit, err = b.machine.config.Transient(a.name, a.text); err != nil {
+			return &control.Error{Code: control.CodeRequest, Text: err.Error()}
+		}
+		texts[a.name] = a.text
 	}
 	var refused *control.Error
 	err = b.loop.Call(ctx, func(s *supervisor.State) {
-		if s.Unit(name) != nil {
-			refused = &control.Error{Code: control.CodeExists, Text: "a unit is called " + name + " already"}
-		} else if how, _ := s.Ending(); how != 0 {
-			refused = &control.Error{Code: control.CodeRefused, Text: "the machine is ending"}
-		} else if err := s.Add(u); err != nil {
-			refused = &control.Error{Code: control.CodeRefused, Text: err.Error()}
+		for i, a := range more {
+			if s.Unit(a.name) != nil {
+				refused = &control.Error{Code: control.CodeExists, Text: "a unit is called " + a.name + " already"}
+			} else if how, _ := s.Ending(); how != 0 {
+				refused = &control.Error{Code: control.CodeRefused, Text: "the machine is ending"}
+			} else if err := s.Add(a.unit); err != nil {
+				refused = &control.Error{Code: control.CodeRefused, Text: err.Error()}
+			}
+			if refused != nil {
+				for _, a := range more[:i] {
+					s.Remove(a.name)
+				}
+				return
+			}
 		}
 	})
 	if err != nil {
@@ -145,22 +163,32 @@ func (b *backend) add(ctx context.Context, name, text string) error {
 	if refused != nil {
 		return refused
 	}
-	return b.machine.remember(name, text)
+	return b.machine.remember(texts)
 }
 
-// forget takes away units of svc run that are over.
-func (b *backend) forget(ctx context.Context, reports []unit.Report) error {
-	for i := range reports {
-		name, gone := reports[i].Name, false
-		if err := b.loop.Call(ctx, func(s *supervisor.State) { gone = s.Remove(name) }); err != nil {
-			return err
-		}
-		if gone {
-			if err := b.machine.remember(name, ""); err != nil {
-				return err
+// forget takes away units of svc run that are over, in a time of its own: who asked
+// may have waited for all of theirs already.
+func (b *backend) forget(names []string) error {
+	ctx, cancel := context.WithTimeout(b.machine.ctx, control.StatusTimeout)
+	defer cancel()
+	texts := map[string]string{}
+	if err := b.loop.Call(ctx, func(s *supervisor.State) {
+		for _, name := range names {
+			if s.Remove(name) {
+				texts[name] = ""
 			}
-			b.procs.Forget(name)
 		}
+	}); err != nil {
+		return &control.Error{Code: control.CodeBusy, Text: "units of svc run are still there: " + err.Error()}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	if err := b.machine.remember(texts); err != nil {
+		return err
+	}
+	for name := range texts {
+		b.procs.Forget(name)
 	}
 	return nil
 }

@@ -94,12 +94,12 @@ func (m *machine) hold(files *unit.Files) error {
 	return nil
 }
 
-// remember has later epochs know a unit that no file on the disk has; an empty
-// text has them forget it.
-func (m *machine) remember(name, text string) error {
+// remember has later epochs know units, name to text, that no file on the disk
+// has; an empty text has them forget one.
+func (m *machine) remember(units map[string]string) error {
 	m.config.mu.Lock()
 	defer m.config.mu.Unlock()
-	files := m.config.files.WithTransient(name, text)
+	files := m.config.files.WithTransients(units)
 	if err := m.hold(files); err != nil {
 		return err
 	}

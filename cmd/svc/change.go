@@ -84,7 +84,7 @@ func (a *app) outcome(u *unit.Report, well bool, took time.Duration) string {
 // wait for.
 func (a *app) done(r control.Request) (control.Response, error) {
 	r.Wait = time.Second
-	got, err := a.ask(r, control.StatusTimeout+slack)
+	got, err := a.ask(r, r.Wait+2*control.StatusTimeout+slack)
 	if errors.Is(err, &control.Error{Code: control.CodeTimeout}) {
 		err = nil
 	}
