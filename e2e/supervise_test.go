@@ -71,6 +71,10 @@ manual = true
 		"etc/svc/talker.toml": file(`command = "logger -t chat hello from a service; exec sleep 100000"
 manual = true
 `),
+		"etc/svc/scribe.toml": file(`command = "n=0; while :; do n=$((n+1)); echo line $n; usleep 20000; done"
+log_file = { path = "/mnt/log/scribe", every = "1s" }
+manual = true
+`),
 		"etc/svc/lonely.toml": file(`command = ["/bin/busybox", "sleep", "100000"]
 `),
 		"etc/svc/absent.toml": file(`command = ["/bin/busybox", "sleep", "1"]
@@ -286,7 +290,25 @@ func TestSupervise(t *testing.T) {
 		}
 	})
 	run("uninterruptible sleep, and the end", func(t *testing.T) {
-		v.Must("mkdir -p /mnt && mount -t ext4 /dev/vda /mnt && fsfreeze --freeze /mnt")
+		v.Must("mkdir -p /mnt && mount -t ext4 /dev/vda /mnt && mkdir /mnt/log && svc start scribe")
+		v.eventually("lines in the file", "grep -q line /mnt/log/scribe")
+		v.Must("fsfreeze --freeze /mnt")
+		v.eventually("a writer that the file system holds", "grep -q '^State:.D' /proc/$(cat /sys/fs/cgroup/supervisor/cgroup.procs)/task/*/status")
+		// The log goes on without its file, and so does everything else.
+		last := func() int {
+			words := strings.Fields(v.Must("svc logs -n 1 scribe"))
+			n, err := strconv.Atoi(words[len(words)-1])
+			if err != nil {
+				t.Fatal(words)
+			}
+			return n
+		}
+		held := last()
+		for end := time.Now().Add(Patience); last() < held+200; {
+			if time.Now().After(end) {
+				v.Fatalf("the log stands at line %d", last())
+			}
+		}
 		v.Must("svc start stuck")
 		v.Must("until grep -q '^State:.D' /proc/$(cat /sys/fs/cgroup/svc/stuck/*/cgroup.procs | head -1)/status; do usleep 20000; done")
 		began := time.Now()
