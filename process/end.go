@@ -9,19 +9,28 @@ import (
 	"hoopy/unit"
 )
 
-// stop asks the main process to end. A process that is stopped would not hear
-// it, hence SIGCONT.
-func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
+// ending is the run that is to end; nil: there is nothing to end, and that is said.
+func (a *Arm) ending(u *unit.Unit, id unit.Run) *run {
 	r := a.runs[id]
 	if r == nil {
 		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
-		return
+		return nil
 	}
 	if r.asking {
 		a.startFailed(r, errStopped)
-		return
+		return nil
 	}
 	a.stopCare(r)
+	return r
+}
+
+// stop asks the main process to end. A process that is stopped would not hear
+// it, hence SIGCONT.
+func (a *Arm) stop(u *unit.Unit, id unit.Run, sig int) {
+	r := a.ending(u, id)
+	if r == nil {
+		return
+	}
 	if sig == 0 {
 		sig = u.StopSignal
 	}
@@ -40,10 +49,14 @@ func (a *Arm) signal(r *run, sig int) {
 	if r.exited || r.pidfd < 0 {
 		return
 	}
-	for _, s := range []unix.Signal{unix.Signal(sig), unix.SIGCONT} {
-		if err := unix.PidfdSendSignal(r.pidfd, s, nil, 0); err != nil && err != unix.ESRCH {
-			a.cfg.Log(fmt.Sprintf("process: unit %s: signal %d to pid %d: %v", r.name, int(s), r.pid, err))
-		}
+	a.send(r, sig)
+	a.send(r, int(unix.SIGCONT))
+}
+
+// send sends one signal to the main process; that it has ended is no mistake.
+func (a *Arm) send(r *run, sig int) {
+	if err := unix.PidfdSendSignal(r.pidfd, unix.Signal(sig), nil, 0); err != nil && err != unix.ESRCH {
+		a.cfg.Log(fmt.Sprintf("process: unit %s: signal %d to pid %d: %v", r.name, sig, r.pid, err))
 	}
 }
 
@@ -54,24 +67,16 @@ func (a *Arm) signalOnce(id unit.Run, sig int) {
 	if r == nil || r.exited || r.pidfd < 0 || !r.execed {
 		return
 	}
-	if err := unix.PidfdSendSignal(r.pidfd, unix.Signal(sig), nil, 0); err != nil && err != unix.ESRCH {
-		a.cfg.Log(fmt.Sprintf("process: unit %s: signal %d to pid %d: %v", r.name, sig, r.pid, err))
-	}
+	a.send(r, sig)
 }
 
 // kill ends every process of the run; of one that stops by its main process
 // alone, that.
 func (a *Arm) kill(u *unit.Unit, id unit.Run) {
-	r := a.runs[id]
+	r := a.ending(u, id)
 	if r == nil {
-		a.cfg.Emit(unit.Event{Op: unit.Empty, Unit: u.Name, Run: id})
 		return
 	}
-	if r.asking {
-		a.startFailed(r, errStopped)
-		return
-	}
-	a.stopCare(r)
 	r.killWanted = true
 	a.killNow(r)
 	a.settle(r)

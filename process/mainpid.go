@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -114,14 +113,10 @@ func openMain(pid int, group string) (fd int, start uint64, err error) {
 	return fd, startTime(stat), nil
 }
 
-// startTime is field 22 of /proc/PID/stat, after a name that may hold anything;
-// 0: it is no such line.
+// startTime is when the process of a /proc/PID/stat began, in clock ticks; 0: it is
+// no such line.
 func startTime(stat []byte) uint64 {
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(f) < 20 {
-		return 0
-	}
-	n, _ := number(string(f[19]), 1<<64-1)
+	n, _ := number(statField(stat, 22), 1<<64-1)
 	return n
 }
 
@@ -192,16 +187,19 @@ func (a *Arm) exitNote(r *run) string {
 // signalAll sends sig to every process of r: a daemon that has not said which
 // of them is the main one.
 func (a *Arm) signalAll(r *run, sig int) {
-	b, _ := os.ReadFile(a.leafPath(r.name, r.id) + "/cgroup.procs") // gone: nobody is left
-	for _, f := range bytes.Fields(b) {
-		pid, err := strconv.Atoi(string(f))
-		if err != nil {
-			continue
-		}
-		if fd, _, err := openMain(pid, r.group()); err == nil {
-			unix.PidfdSendSignal(fd, unix.Signal(sig), nil, 0)
-			unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0)
-			unix.Close(fd)
-		}
+	for _, pid := range processes(a.leafPath(r.name, r.id) + "/cgroup.procs") {
+		signalIn(r.group(), pid, unix.Signal(sig), unix.SIGCONT)
+	}
+}
+
+// signalIn sends signals to a process, if it is in the cgroup that ends in group.
+func signalIn(group string, pid int, sigs ...unix.Signal) {
+	fd, _, err := openMain(pid, group)
+	if err != nil {
+		return // it has ended, or moved
+	}
+	defer unix.Close(fd)
+	for _, s := range sigs {
+		_ = unix.PidfdSendSignal(fd, s, nil, 0) // ESRCH: it has ended
 	}
 }

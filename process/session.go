@@ -89,18 +89,23 @@ func parentIn(proc string) func(pid int) int {
 	}
 }
 
-// parseParent finds the ppid in proc_pid_stat(5), behind a name that may have
-// anything in it.
+// parseParent finds the ppid; 0: there is none.
 func parseParent(stat string) int {
-	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(f) < 2 {
-		return 0
-	}
-	ppid, err := strconv.Atoi(f[1])
+	ppid, err := strconv.Atoi(statField([]byte(stat), 4))
 	if err != nil || ppid < 0 {
 		return 0
 	}
 	return ppid
+}
+
+// statField is field n of proc_pid_stat(5), from 3 on: those before are the pid and
+// a name that may have anything in it. Empty: it is not there.
+func statField(stat []byte, n int) string {
+	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if n-3 >= len(f) {
+		return ""
+	}
+	return string(f[n-3])
 }
 
 // partWithSessions moves what is left of a run into cgroups of its own. That

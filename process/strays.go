@@ -104,13 +104,13 @@ func (a *Arm) lookForStrays(now time.Time) {
 			late = append(late, p)
 			continue
 		}
-		p.signal(unix.SIGHUP, unix.SIGTERM, unix.SIGCONT)
+		signalIn(p.group, p.pid, unix.SIGHUP, unix.SIGTERM, unix.SIGCONT)
 	}
 	if len(late) > 0 {
 		a.cfg.Log("process: " + namesOf(late) + " did not end when asked to, killed")
 	}
 	for _, p := range late {
-		p.signal(unix.SIGKILL)
+		signalIn(p.group, p.pid, unix.SIGKILL)
 	}
 }
 
@@ -128,18 +128,6 @@ type stray struct {
 	pid      int
 	group    string // its cgroup, below the root of the hierarchy
 	terminal bool   // it has one that controls it
-}
-
-// signal sends signals, if the pid is still the process's.
-func (p stray) signal(sigs ...unix.Signal) {
-	fd, _, err := openMain(p.pid, p.group)
-	if err != nil {
-		return // it has ended, or moved: the next look finds it
-	}
-	defer unix.Close(fd)
-	for _, s := range sigs {
-		_ = unix.PidfdSendSignal(fd, s, nil, 0) // ESRCH: it has ended
-	}
 }
 
 // namesOf names processes, not more than a line holds.
@@ -200,10 +188,9 @@ func (a *Arm) strays() (all []stray) {
 	return all
 }
 
-// hasTerminal says whether a terminal controls the process: proc_pid_stat(5), field
-// 7.
+// hasTerminal says whether a terminal controls the process.
 func hasTerminal(pid int) bool {
 	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat") // it may have ended
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	return len(f) > 4 && string(f[4]) != "0"
+	tty := statField(b, 7)
+	return tty != "" && tty != "0"
 }
