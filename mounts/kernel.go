@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"hoopy/unit"
 )
 
 // kernel is what the arm asks of the machine. Only table, swaps and the watch
@@ -154,7 +156,7 @@ func (linux) swaps() (paths []string) {
 	_, rest, _ := strings.Cut(string(b), "\n")
 	for line := range strings.SplitSeq(rest, "\n") {
 		if f := strings.Fields(line); len(f) > 0 {
-			paths = append(paths, unescape(f[0]))
+			paths = append(paths, unit.Unescape(f[0]))
 		}
 	}
 	return paths

@@ -3,6 +3,8 @@ package mounts
 import (
 	"path"
 	"strings"
+
+	"hoopy/unit"
 )
 
 // mounted is a line of /proc/self/mountinfo, see proc_pid_mountinfo(5).
@@ -24,35 +26,13 @@ func parseTable(text string) (all []mounted) {
 		if !ok || len(f) < 6 || len(b) < 2 {
 			continue
 		}
-		m := mounted{dev: f[2], root: unescape(f[3]), where: unescape(f[4]), options: f[5], fstype: b[0], source: unescape(b[1])}
+		m := mounted{dev: f[2], root: unit.Unescape(f[3]), where: unit.Unescape(f[4]), options: f[5], fstype: b[0], source: unit.Unescape(b[1])}
 		if len(b) > 2 {
 			m.super = b[2]
 		}
 		all = append(all, m)
 	}
 	return all
-}
-
-// unescape undoes the kernel's \ooo.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			n, ok := 0, true
-			for _, c := range []byte(s[i+1 : i+4]) {
-				n, ok = n<<3|int(c-'0'), ok && c >= '0' && c <= '7'
-			}
-			if ok && n < 256 {
-				b, i = append(b, byte(n)), i+3
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
 }
 
 // top is what is seen in a place: the last mounted there; nil: nothing.

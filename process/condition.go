@@ -105,23 +105,9 @@ func (p *place) hasModule(name string) bool {
 func isMounted(mountinfo, path string) bool {
 	path = filepath.Clean(path)
 	for line := range strings.Lines(mountinfo) {
-		if f := strings.Fields(line); len(f) > 4 && unescape(f[4]) == path {
+		if f := strings.Fields(line); len(f) > 4 && unit.Unescape(f[4]) == path {
 			return true
 		}
 	}
 	return false
-}
-
-// unescape undoes the octal of space, tab, newline and backslash.
-func unescape(s string) string {
-	var b []byte
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '\\' && i+3 < len(s) {
-			c = s[i+1]<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0')
-			i += 3
-		}
-		b = append(b, c)
-	}
-	return string(b)
 }

@@ -148,3 +148,26 @@ const (
 // ended when ctx is; then, and when it could not be started, there is an error.
 // What it does is charged to the cgroup of the unit called name.
 type Tool func(ctx context.Context, name string, argv []string, input []byte) (output []byte, status Status, err error)
+
+// Unescape undoes \ooo, three octal digits, as which mountinfo, swaps and fstab(5)
+// have blanks and backslashes. What is no such thing stays.
+func Unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			n, ok := 0, true
+			for _, c := range []byte(s[i+1 : i+4]) {
+				n, ok = n<<3|int(c-'0'), ok && c >= '0' && c <= '7'
+			}
+			if ok && n < 256 {
+				b, i = append(b, byte(n)), i+3
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hoopy/unit"
 )
 
 // Parse gives the tables [persist], [[mount]] and [[swap]] that mean what text
@@ -53,7 +55,7 @@ func read(f []string) (e entry, why string) {
 	if len(f) < 3 {
 		return e, "it has " + strconv.Itoa(len(f)) + " fields, not 3 or more"
 	}
-	e = entry{what: unescape(f[0]), where: unescape(f[1]), fstype: f[2]}
+	e = entry{what: unit.Unescape(f[0]), where: unit.Unescape(f[1]), fstype: f[2]}
 	if tag, value, ok := strings.Cut(e.what, "="); ok && len(value) > 1 && value[0] == '"' {
 		e.what = tag + "=" + strings.Trim(value, `"`)
 	}
@@ -63,7 +65,7 @@ func read(f []string) (e entry, why string) {
 	if len(f) < 4 {
 		return e, ""
 	}
-	for o := range strings.SplitSeq(unescape(f[3]), ",") {
+	for o := range strings.SplitSeq(unit.Unescape(f[3]), ",") {
 		name, value, _ := strings.Cut(o, "=")
 		switch {
 		case o == "noauto":
@@ -208,19 +210,4 @@ func (e *entry) write(out *strings.Builder, seen map[string]bool) {
 		text("wait", e.wait.String())
 	}
 	out.WriteString("\n")
-}
-
-// unescape undoes \ooo of fstab(5).
-func unescape(s string) string {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b, i = append(b, byte(n)), i+3
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
 }
