@@ -27,6 +27,10 @@ const Version = 2
 // Path is where the supervisor listens.
 const Path = "/run/hoopy/control.sock"
 
+// LastEnd is the file with the time line of the machine's last end, if that is known:
+// cmd/init/lastend.go says what is in it.
+const LastEnd = "/run/hoopy/last-end"
+
 // Limits of the protocol.
 const (
 	FrameMax       = 1 << 20          // bytes of JSON in an answer

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"hoopy/control"
 	"hoopy/kmsg"
 	"hoopy/supervisor"
 	"hoopy/unit"
@@ -15,7 +16,7 @@ import (
 )
 
 // The time line of an end is kept on the persistence device, and the next boot
-// takes it from there: what svc blame --end finds in lastEnd is of the last end, or
+// takes it from there: what svc blame --end finds in control.LastEnd is of the last end, or
 // there was none in order. The file is lines of words with tabs between them,
 //
 //	power-off	2026-11-20T22:14:03Z	4213	asked by root (svc poweroff)
@@ -27,7 +28,6 @@ import (
 const (
 	endFolder = "end"
 	endName   = "last"
-	lastEnd   = "/run/hoopy/last-end"
 
 	endMost   = 256 << 10 // bytes: what /run is not filled with
 	endWithin = time.Second
@@ -76,7 +76,7 @@ func endText(how unit.How, who string, spans []unit.Span, without string, now un
 // takeEnd moves what an earlier boot left in dir to where svc looks; an empty file
 // says that there was nothing.
 func (s *storage) takeEnd(dir string) {
-	if _, err := os.Stat(lastEnd); err == nil {
+	if _, err := os.Stat(control.LastEnd); err == nil {
 		return // that was done when the device was there before
 	}
 	folder := filepath.Join(dir, endFolder)
@@ -90,7 +90,7 @@ func (s *storage) takeEnd(dir string) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.m.log.Say(kmsg.Warning, "time line of the last end: ", err.Error())
 	}
-	if err := os.WriteFile(lastEnd, b, 0o644); err != nil {
+	if err := os.WriteFile(control.LastEnd, b, 0o644); err != nil {
 		s.m.note(err.Error())
 	}
 }

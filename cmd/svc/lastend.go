@@ -12,10 +12,6 @@ import (
 	"hoopy/unit"
 )
 
-// lastEndPath is where init lays the time line of the machine's last end, taken
-// from the persistence device (cmd/init/lastend.go says what is in it).
-const lastEndPath = "/run/hoopy/last-end"
-
 // What is known where there is no time line.
 const (
 	noEndYet = "nothing is known of the last end: its time line is kept on the persistence device, and none is mounted"

@@ -27,7 +27,7 @@ func main() {
 	from, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ")
 	a := &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, from: from, power: kernel{},
-		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init", lastEndPath: lastEndPath,
+		socket: control.Path, manifest: "/.hoopy/manifest", launcher: "/init", lastEndPath: control.LastEnd,
 		look: lookOf(os.Stdout, os.Getenv("NO_COLOR"), os.Getenv("TERM")),
 	}
 	os.Exit(a.main(os.Args))
