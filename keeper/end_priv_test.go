@@ -147,16 +147,23 @@ func TestSevenPresses(t *testing.T) {
 	}
 }
 
-func TestUnmountsRealFileSystems(t *testing.T) {
-	m := boot(t, Config{})
+// withDisk starts a supervisor and has a file system mounted on /tmp/merged: an
+// overlay over tmpfs stands for a disk, which is no type of the kernel's own.
+func (m *machine) withDisk() *side {
+	m.t.Helper()
 	s := m.supervisor()
 	s.hello()
-	// An overlay over tmpfs stands for a disk: no type of the kernel's own.
 	s.spawn(1, "overlay", leaf, -1)
 	s.want(OpSpawned)
 	if p, _ := s.want(OpExit); p.A != 0 {
-		t.Skipf("no overlay on this kernel (status %#x)", p.A)
+		m.t.Skipf("no overlay on this kernel (status %#x)", p.A)
 	}
+	return s
+}
+
+func TestUnmountsRealFileSystems(t *testing.T) {
+	m := boot(t, Config{})
+	s := m.withDisk()
 	mounted := func() bool {
 		_, err := os.Stat(m.path("/tmp/merged/hello"))
 		return err == nil
@@ -177,13 +184,7 @@ func TestUnmountsRealFileSystems(t *testing.T) {
 // said: here that nobody in the machine has it open, for the test is not of it.
 func TestSaysWhoHoldsAMount(t *testing.T) {
 	m := boot(t, Config{})
-	s := m.supervisor()
-	s.hello()
-	s.spawn(1, "overlay", leaf, -1)
-	s.want(OpSpawned)
-	if p, _ := s.want(OpExit); p.A != 0 {
-		t.Skipf("no overlay on this kernel (status %#x)", p.A)
-	}
+	s := m.withDisk()
 	f, err := os.Open(m.path("/tmp/merged/hello"))
 	if err != nil {
 		t.Fatal(err)
