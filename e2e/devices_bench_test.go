@@ -21,7 +21,7 @@ import (
 // was loaded but the network card's modules. modprobe alone makes no names and
 // reads no disks; it is asked until no new device shows up.
 var coldplugs = []struct{ name, command string }{
-	{"hoopy", "/bench/coldplug /tmp/through"},
+	{"hoopy", "/bench/coldplug /tmp/through & until [ -s /tmp/through ] || ! kill -0 $!; do usleep 10000; done; [ -s /tmp/through ]"},
 	{"modprobe -a", `n=-1; while m=$(cat /sys/bus/*/devices/*/modalias | sort -u | wc -l); [ $m -ne $n ]; do n=$m
 		cat /sys/bus/*/devices/*/modalias | sort -u | xargs /bench/modprobe -abq; done`},
 	{"udevd", "/lib/systemd/systemd-udevd --daemon && udevadm trigger --type=subsystems --action=add && udevadm trigger --type=devices --action=add && udevadm settle --timeout=50"},

@@ -1,6 +1,7 @@
 // Command coldplug does what the supervisor does about devices at boot. When the
 // first coldplug is through, it writes /proc/uptime into the file that it is given.
-// It ends later: drivers do not take a device whose loader is being killed.
+// It ends a minute after it began: drivers do not take a device whose loader is being
+// killed.
 package main
 
 import (
@@ -45,7 +46,7 @@ func run() error {
 		if err := os.WriteFile(os.Args[1], now, 0o644); err != nil {
 			return err
 		}
-		time.Sleep(5 * time.Second)
+		<-ctx.Done()
 		return nil
 	case err := <-broken:
 		return err
