@@ -3,6 +3,7 @@ package devices
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -323,6 +324,27 @@ func TestDeadDisk(t *testing.T) {
 	for range atOnce + 4 {
 		if s := <-w.said; !strings.HasSuffix(s, " swap dead") {
 			t.Error(s)
+		}
+	}
+}
+
+// TestUnreadable: a disk that is empty, gone or being taken away is nothing to read
+// about; one that fails is.
+func TestUnreadable(t *testing.T) {
+	fails := map[string]error{"sda": unix.ENOMEDIUM, "sdb": unix.ENOENT, "sdc": unix.ENXIO, "zram1": unix.EBUSY, "sdd": unix.EIO}
+	w := newWorld(t, CatalogConfig{testOnlyOpen: func(path string) (*volume, error) { return nil, fails[filepath.Base(path)] }})
+	for i, name := range slices.Sorted(maps.Keys(fails)) {
+		w.plug(name, i, swapImage(name, byte(i)))
+	}
+	w.Settle(nil)
+	w.expect("settled")
+	for name, err := range fails {
+		want := 0
+		if err == unix.EIO {
+			want = 1
+		}
+		if n := w.logged(name + ": "); n != want {
+			t.Errorf("%s: %v is said %d times, want %d", name, err, n, want)
 		}
 	}
 }

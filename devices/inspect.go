@@ -180,7 +180,10 @@ func pathTag(id string) string {
 func (c *Catalog) contents(f *finding, name, suffix string) {
 	v, err := c.cfg.testOnlyOpen(filepath.Join(c.dev, name))
 	if err != nil {
-		if err != unix.ENOMEDIUM && err != unix.ENOENT && err != unix.ENXIO {
+		switch err {
+		case unix.ENOMEDIUM, unix.ENOENT, unix.ENXIO: // empty, or gone
+		case unix.EBUSY: // a zram that is being reset
+		default:
 			f.note = err.Error()
 		}
 		f.size = 0
